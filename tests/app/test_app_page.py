@@ -161,11 +161,11 @@ def correct(page):
     joins = page.locator(".joins")
     for each in ("NORMAL", "OTHER"):
         joins.get_by_label(each).check()
-    joins.get_by_label("Name of the joined class").fill("WELL")
+    joins.get_by_label("Name of the joined class").fill("WELL, so")
     joins.get_by_role("button", name="Join").click()
     expect(page.locator(".class")).to_have_count(2)
-    expect(page.locator(".class")).to_have_text([re.compile("COVID"), re.compile("WELL.*24 radiographs")])
-    expect(page.locator(".commands")).to_contain_text("--map NORMAL=WELL --map OTHER=WELL")
+    expect(page.locator(".class")).to_have_text([re.compile("COVID"), re.compile("WELL, so.*24 radiographs")])
+    expect(page.locator(".commands")).to_contain_text("""--map 'NORMAL="WELL, so"' --map 'OTHER="WELL, so"'""")
     expect(page.locator(".train")).to_contain_text("do not say which of them is the positive one")
     expect(page.locator("#train")).to_be_disabled()
     joins.get_by_role("button", name="Take apart").click()
@@ -288,6 +288,7 @@ def test_doubtful_labels_are_decided_by_key_and_click_undone_and_written(app, wi
     page.get_by_role("button", name="Write").click()
     page.wait_for_url("**/#/project/films")
     expect(page.locator(".store")).to_have_count(2)
+    expect(page.get_by_role("link", name="Add radiographs")).to_have_count(1)  # none for the corrected one
 
 
 def test_a_phone_goes_the_whole_way_in_four_clicks_though_the_app_is_killed_in_the_middle(app, windows, trained):

@@ -163,7 +163,7 @@ def _prevalence(_kind: Any, words: Sequence[Token]) -> arguments.Prevalence:
         return arguments.prevalence_of(word.value)
     except ValueError:
         raise UsageError(
-            f"Expected {word.keyword} to be a share, or of findings NAME=SHARE with commas between; received {word.value}. "
+            f"Expected {word.keyword} to be a share, or of findings NAME=SHARE with commas between, each once; received {word.value}. "
             f"Write for example {word.keyword} 0.09, or {word.keyword} Effusion=0.1,Mass=0.02"
         ) from None
 

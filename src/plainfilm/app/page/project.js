@@ -32,7 +32,8 @@ export function facts(made) {
   return [t(`kind.${made.kind}`), made.recipe, made.kind === "evaluate" && made.data, isNew, moment(made.created)].filter(Boolean).join(" · ");
 }
 
-const openOf = (project, made) => place([made.kind === "relabel" ? "doubts" : "run", project.name, made.name]);
+/** Where a result is shown. */
+export const openOf = (project, made) => place([made.kind === "relabel" ? "doubts" : "run", project.name, made.name]);
 
 function runRow(project, made) {
   return make(
@@ -59,7 +60,7 @@ function storeCard(project, store) {
   const actions = [
     link(t("project.train"), to("train", { store: store.path, project: project.name }), { class: "button strong" }),
     store.classes?.length > 1 ? link(t("project.relabel"), to(["step", "relabel", project.name], { in: store.path }), { class: "button" }) : null,
-    link(t("project.add"), to("choose", { then: `step/add/${project.name}`, in: store.path }), { class: "button" }),
+    store.corrected ? null : link(t("project.add"), to("choose", { then: `step/add/${project.name}`, in: store.path }), { class: "button" }),
     link(t("project.audit"), to(["step", "audit", project.name], { in: store.path }), { class: "button" }),
   ];
   return make("li", { class: "store" }, make("h3", {}, name(store.name)), small(counted(store)), make("p", { class: "actions" }, ...actions));
