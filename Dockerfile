@@ -1,6 +1,6 @@
 # plainfilm serve: a page, an API and, if asked for, a DICOM node. See docs/deploy.md.
-#   docker build -t plainfilm .
-#   docker run --rm --read-only --cap-drop ALL -p 127.0.0.1:8000:8000 -e PLAINFILM_TOKEN="$(openssl rand -hex 32)" \
+#   docker build -t plainfilm . && TOKEN="$(openssl rand -hex 32)"
+#   docker run --rm --read-only --cap-drop ALL -p 127.0.0.1:8000:8000 -e PLAINFILM_TOKEN="$TOKEN" \
 #     -v "$PWD/run/model.plainfilm:/model.plainfilm:ro" plainfilm
 FROM python:3.12-slim AS built
 WORKDIR /source

@@ -288,6 +288,7 @@ def test_doubtful_labels_are_decided_by_key_and_click_undone_and_written(app, wi
     page.get_by_role("button", name="Write").click()
     page.wait_for_url("**/#/project/films")
     expect(page.locator(".store")).to_have_count(2)
+    expect(page.get_by_role("link", name="Add radiographs")).to_have_count(1)  # none for the corrected one
 
 
 def test_a_phone_goes_the_whole_way_in_four_clicks_though_the_app_is_killed_in_the_middle(app, windows, trained):

@@ -152,6 +152,7 @@ def test_links_and_hidden_names_are_no_runs(projects, run, places, tmp_path):
 def test_a_store_that_is_none_says_so_and_is_asked_once(projects, run):
     (run.parent / "films.h5").write_text("no store")
     assert projects.told()[0]["stores"][0]["images"] is None
+    assert projects.told()[0]["stores"][0]["corrected"] is False
     assert projects.describe_one()
     assert not projects.describe_one()
     assert projects.told()[0]["stores"][0]["line"].startswith("Expected a store of plainfilm")

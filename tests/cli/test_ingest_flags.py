@@ -72,6 +72,7 @@ def test_columns_by_name_and_by_number(looked, tmp_path):
         assert totals(listing) == {"ill": 2, "well": 2}
         assert (listing["patients"], listing["sources"]) == (2, ["North", "South"])
         assert "4 radiographs would be read, of 2 known patients.\nSources: North, South." in text
+        assert text.splitlines()[0].split() == ["class", "all"]
 
 
 def test_without_the_flag_the_usual_name_counts(looked, tmp_path):

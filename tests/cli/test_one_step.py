@@ -101,8 +101,8 @@ def test_a_folder_without_a_bundle_is_one_line(call, tmp_path):
     [
         ("no/such", "does not exist"),
         ("none.h5", "does not exist"),
-        ("trian", 'Did you mean "train"'),
-        ("", "Unknown"),
+        ("trian", "Did you mean train[?]"),
+        ("", "Expected a command or a path; received ''"),
         ("a" * 5000, "Expected|Unknown"),
         ("b/" * 3000, "Expected|Unknown"),
     ],
@@ -154,6 +154,7 @@ def desk(tmp_path, films):
     ("words", "match"),
     [
         ("flms", "Expected a command or a path; received flms, which is neither. Did you mean films?"),
+        ("nowhere", "Expected a command or a path; received nowhere, which is neither. See plainfilm --help."),
         ("labels.csv", "A table of labels goes with its folder: plainfilm . --labels labels.csv"),
         ("'a film.jpg'", "a trained classifier answers for a file: plainfilm predict RUN 'a film.jpg'"),
         ("run/report.html", "It is part of a run: plainfilm run"),

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from msgspec import structs
 
@@ -29,8 +31,10 @@ def test_an_audit_that_passes_hides_no_other_warning(verdict):
     assert shown("none", verdict)[1:] == [said]
 
 
-def test_the_worst_verdict_stands_alone():
-    assert shown("warning", "not to be believed")[1:] == ["Worth     Not to be believed. So says the audit."]
+def test_beside_the_worst_verdict_a_warning_is_said_and_a_caution_is_not():
+    said = "Worth     Not to be believed. So says the audit."
+    assert shown("warning", "not to be believed")[1:] == [said, f"          {LEARNT_NOTHING}"]
+    assert shown("caution", "not to be believed")[1:] == [said]
 
 
 def test_an_audit_says_what_probes_reach_within_each_source(capsys):
@@ -42,3 +46,16 @@ def test_an_audit_says_what_probes_reach_within_each_source(capsys):
     assert ["AUC", "within", "framing"] in said
     assert ["East", "0.91", "(0.88–0.94)"] in said
     assert ["not", "named", "0.91", "(0.88–0.94)"] in said
+
+
+def test_what_a_file_holds_is_written_for_people():
+    found = {
+        "threshold": 0.5101094846525049, "findings": {}, "seed": None, "seconds": {"training": 4.641727049995097},
+        "accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}, "scale": [0.5, 0.25],
+        "statistics": [{"name": "brightness", "edges": [1.0, 2.0]}, {"name": "contrast", "edges": []}],
+        "origins": [{"backbone": "mobilenet", "licence": "Apache-2.0"}],
+    }  # fmt: skip
+    assert [re.sub(r"  +", ": ", line.plain.strip()) for line in terminal.outline(found)] == [
+        "threshold: 0.5101", "seconds", "training: 4.642", "accuracy: 0.900 (0.800 to 0.950)", "scale: 0.5, 0.25",
+        "statistics: brightness, contrast", "origins: mobilenet; Apache-2.0",
+    ]  # fmt: skip

@@ -253,17 +253,21 @@ def test_each_file_that_cannot_be_read_stands_in_the_table_of_problems(tmp_path,
     }
     for name, (content, _) in broken.items():
         (root / name).write_bytes(content)
+    for name in ("Thumbs.db", "notes.docx", "more.docx"):
+        (root / name).write_bytes(b"PK")
     done = ingest(root, out)
     assert done.images == 10
-    rows = problems(out)
+    (*rows, others) = sorted(problems(out), key=lambda row: row["reason"] == "not-an-image")
+    assert others["sentence"].startswith("3 files passed over")
     assert {row["file"]: row["reason"] for row in rows} == {name: code for name, (_, code) in broken.items()}
     assert all(row["left_out"] == "yes" and row["sentence"].startswith("Expected") for row in rows)
     assert all("\n" not in row["sentence"] for row in rows)
-    assert {problem.file for problem in done.problems} == set(broken)
+    assert {problem.file for problem in done.problems} == {*broken, others["file"]}
     with Store(out) as opened:
         assert not set(broken) & set(opened.file.tolist())
-        assert opened.attributes["left_out"] == 4
+        assert opened.attributes["left_out"] == 4 + 3
         summary = json.loads(opened.attributes["problems"])
+        assert summary["not-an-image"]["count"] == 3
         assert summary["empty"] == {"count": 1, "sentence": summary["empty"]["sentence"], "files": ["COVID/empty.png"]}
 
 

@@ -14,7 +14,10 @@ from plainfilm.results.audit import FindingVerdict
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.search import TrialResult
 
-Compared, Recipe = namedtuple("Compared", "recipes pairs findings", defaults=[{}]), namedtuple("Recipe", "recipe metrics")
+Compared, Recipe = (
+    namedtuple("Compared", "recipes pairs findings", defaults=[{}]),
+    namedtuple("Recipe", "recipe metrics"),
+)
 ROWS = [["50 % & more_of $x$ #1 {a} ~b^c \\d", Estimate(0.5, 0.25, 0.75)], ["=1+1", UNDEFINED]]
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import made_bundles
 import made_metrics
 from plainfilm.workflows.compared_runs import FinishedRun
 
@@ -14,3 +15,9 @@ def test_an_answer_that_is_unsure_counts_as_not_found_as_in_the_metrics(tmp_path
     found = FinishedRun(name="three", folder=tmp_path, result=result, rows=rows).answers()
     assert [classes[at] for at in found.called] == ["ill", "well", "well"]
     np.testing.assert_allclose(found.probabilities[:, classes.index("ill")], [0.9, 0.5, 0.1])
+
+
+def test_what_a_run_is_worth_is_its_verdict_where_that_is_the_loudest(tmp_path):
+    audited = made_bundles.metrics(audit=made_bundles.AUDIT)
+    said = FinishedRun(name="one", folder=tmp_path, result=audited, rows=[]).worth
+    assert (said.level, said.sentence.partition(".")[0]) == ("warning", "Not to be believed")

@@ -78,6 +78,13 @@ def test_a_bundle_and_a_run_are_verified(call, tmp_path):
         refused(call, path, "Expected a whole plainfilm bundle")
 
 
+def test_a_run_and_its_bundle_say_the_verdict_first(call):
+    for path in (OLD / "run", OLD / "run/model.plainfilm"):
+        told = json.loads(call("info", path, "--json")[1])
+        verdict = json.loads((OLD / "run/metrics.json").read_text())["audit"]["verdict"]
+        assert told["worth"].startswith(f"{verdict.capitalize()}. ")
+
+
 def test_a_run_without_a_bundle_says_that_nothing_is_checked(call, tmp_path):
     shutil.copytree(OLD / "run", tmp_path / "run")
     (tmp_path / "run" / "model.plainfilm").unlink()

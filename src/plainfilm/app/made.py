@@ -129,7 +129,13 @@ class Projects:
     def _store(self, path: Path) -> Plain:
         about = self._stores.get(_key(path), {})
         known = {name: about.get(name) for name in ("images", "classes", "task", "sources", "line")}
-        return {"name": path.name, "path": str(path), **known, "command": _typed(self._commands(path))}
+        return {
+            "name": path.name,
+            "path": str(path),
+            **known,
+            "corrected": path.with_suffix(".corrections.csv").is_file(),  # nothing can be added to it
+            "command": _typed(self._commands(path)),
+        }
 
     def _runs(self, folder: Path) -> Iterator[Plain]:
         for path in _folders(folder):

@@ -37,7 +37,7 @@ app = cyclopts.App(
     help=f"From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n{NOTICE}",
     suppress_keyboard_interrupt=False,
     default_parameter=cyclopts.Parameter(negative=""),
-    help_epilogue="First steps: `plainfilm demo`, then `plainfilm train FOLDER --out run`. `plainfilm FOLDER` says what is seen in it.",
+    help_epilogue="First steps: `plainfilm demo`, then `plainfilm train FOLDER --out run`.\n\n`plainfilm FOLDER` says what is seen in it.",
 )
 weights_app = cyclopts.App(
     name="weights",
@@ -112,7 +112,11 @@ def _load_all() -> None:
 def main() -> None:
     """Run the command line."""
     try:
-        _run()
+        try:
+            _run()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -185,8 +189,9 @@ def _usage(error: cyclopts.CycloptsError) -> str:
         return f"Expected {_shown(error.argument)}; received none."
     if isinstance(error, cyclopts.UnusedCliTokensError) and unused:
         return f"Expected no further words; received {shell.joined(unused)}."
-    if isinstance(error, cyclopts.UnknownCommandError) and unused and (meant := _near_path(unused[0])):
-        return f"Expected a command or a path; received {unused[0]}, which is neither. Did you mean {meant}?"
+    if isinstance(error, cyclopts.UnknownCommandError) and unused and not error.command_chain:
+        near = _near(unused[0])
+        return f"Expected a command or a path; received {shell.joined(unused[:1])}, which is neither.{f' Did you mean {near}?' if near else ''}"
     return " ".join(str(error).split())
 
 
@@ -198,10 +203,9 @@ def _shown(argument: cyclopts.Argument) -> str:
     return f"{argument.name.lstrip('-').upper() if metavar in {None, 'PATH'} else metavar} (or {argument.name})"
 
 
-def _near_path(word: str) -> str:
-    """Give the file or folder here whose name is nearer to a word than any command is, "" for none."""
+def _near(word: str) -> str:
+    """Give the command, file or folder here whose name is nearest to a word, "" for none."""
     import difflib
 
     here = [path.name for path in Path().iterdir()]
-    near = difflib.get_close_matches(word, [*_COMMANDS, *here], n=1)
-    return near[0] if near and near[0] in here and near[0] not in _COMMANDS else ""
+    return next(iter(difflib.get_close_matches(word, [*_COMMANDS, *_GROUPS, *here], n=1, cutoff=0.7)), "")

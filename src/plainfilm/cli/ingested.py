@@ -52,7 +52,9 @@ def _found_again(plan: Any) -> Iterator[Any]:
     yield terminal.class_table(store.counts(), unlabelled=int((store.labels < 0).sum()), task=store.task)
     yield ""
     yield f"{len(store):,} radiographs in {store.path}, as they were read before ({store.attributes['created']})"
-    for code, group in json.loads(store.attributes.get("problems", "{}")).items():
+    noted = json.loads(store.attributes.get("problems", "{}"))
+    yield from ["Left out, or read with a remark:"] if noted else []
+    for code, group in noted.items():
         yield f"  {code} {group['count']:,}: {meaning(code)}".removesuffix(": ")
 
 
@@ -76,7 +78,7 @@ def _ingested(done: Any) -> Iterator[Any]:
     if written_on := _codes(done.problems).get("text", 0):
         yield terminal.styled(f"Text, maybe names, is burned into {written_on:,} of {done.looked_for_text:,} radiographs that were looked at. The store holds it; pictures in reports cover it.", "yellow")  # fmt: skip
     if len(done.sources) == 1:
-        yield terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow")  # fmt: skip
+        yield terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column source in a metadata.csv, or one folder a hospital.", "yellow")  # fmt: skip
     yield from _column_lines(done)
     if done.key is not None:
         yield f"Numbers stand for the names of files and sources; what they mean is in {key_path(done.path)}: keep it apart."
@@ -96,8 +98,8 @@ def show_listed(catalog: Any, last: object, *, as_json: bool) -> None:
     terminal.say(
         terminal.class_table(listed.counts, unlabelled=listed.unlabelled, task=listed.task),
         "",
-        f"{listed.images:,} radiographs would be read, "
-        + (f"of {listed.patients:,} known patients." if listed.patients else "of patients that nothing names."),
+        f"{listed.images:,} radiographs would be read"
+        + (f", of {listed.patients:,} known patients." if listed.patients else "; nothing names their patients."),
         f"Sources: {_some(listed.sources)}.",
         *_level_lines(catalog.levels),
         *_problem_lines(catalog.problems),

@@ -61,9 +61,12 @@ def following(*words: str | Path) -> Typed:
 
 
 def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int, task: Task = "classes") -> Rows:
-    """Images by class, or by finding, and split; those without a label in a row of their own."""
+    """Images by class, or by finding, and by the parts of the split, if there are any; those without a label in a row of their own."""
     kind = "class" if task == "classes" else "finding"
-    table: list[dict[str, Any]] = [{kind: name, **parts, "all": sum(parts.values())} for name, parts in counts.items()]
+    is_split = any(parts.keys() - {"not given"} for parts in counts.values())
+    table: list[dict[str, Any]] = [
+        {kind: name, **(parts if is_split else {}), "all": sum(parts.values())} for name, parts in counts.items()
+    ]
     columns = list(table[0])
     if unlabelled:
         table.append({**dict.fromkeys(columns, ""), kind: "(no label)", "all": unlabelled})
@@ -402,23 +405,32 @@ def _recipe_line(settings: Mapping[str, Setting]) -> str:
 
 
 def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:
-    """Nested values as indented lines; what is not known is left out."""
+    """Nested values as indented lines; what is not known, or holds nothing, is left out."""
     for name, value in values.items():
-        if value is None:
+        if value is None or value == {}:
             continue
         label = f"{' ' * indent}{name.replace('_', ' ') if not indent else name}"
         if isinstance(value, Mapping) and not {"value", "low", "high"} <= value.keys():
             yield Text(label, style="bold" if not indent else "")
             yield from outline(value, indent + 2)
         else:
-            shown = (
-                number(Estimate(**value))
-                if isinstance(value, Mapping)
-                else ", ".join(map(str, value))
-                if isinstance(value, list)
-                else str(value)
-            )
-            yield Text.assemble((f"{label:<24} ", "dim"), shown)
+            yield Text.assemble((f"{label:<24} ", "dim"), _in_a_line(value))
+
+
+def _in_a_line(value: Any) -> str:
+    """Write a value of JSON for people: an estimate with its interval, of an object its name, or its values."""
+    match value:
+        case {"value": _, "low": _, "high": _}:
+            return number(Estimate(**value))
+        case {"name": name}:
+            return str(name)
+        case Mapping():
+            return "; ".join(map(_in_a_line, value.values()))
+        case list():
+            return ", ".join(map(_in_a_line, value))
+        case float():
+            return f"{value:.4g}"
+    return str(value)
 
 
 def finding(one: Finding) -> Text:

@@ -42,6 +42,7 @@ from plainfilm.data.depths import folder_depths
 from plainfilm.data.duplicates import chain
 from plainfilm.data.files import reserved
 from plainfilm.data.patients import Named, named_by, patient_keys
+from plainfilm.data.problem_words import how_many
 from plainfilm.data.provenance import Provenance, sorted_out
 from plainfilm.data.pseudonyms import Key, key_path, pseudonymized, write_key
 from plainfilm.data.shard_files import Film, Outcome
@@ -402,7 +403,7 @@ def _attributes(done: Ingested, asked: Asked) -> dict[str, str | int]:
         "patients": "apart by source" if asked.separate_sources else "over all sources",
         "split": "by date" if asked.test_from else "made" if done.leakage is None else "given",
         **({"task": done.task} if done.task == "findings" else {}),
-        "left_out": sum(problem.fatal for problem in done.problems),
+        "left_out": sum(how_many(problem.sentence) for problem in done.problems if problem.fatal),
         "exact_duplicates": done.exact,
         "near_duplicates": done.near,
         "label_conflicts": done.conflicts,
@@ -694,11 +695,11 @@ def _cut(columns: Mapping[str, Sequence[Any]], keep: NDArray[np.bool_]) -> dict[
 
 
 def _problem_summary(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
-    """Counts by code with a sentence and three names each."""
+    """Count files by code, with a sentence and three names each."""
     groups: dict[str, dict[str, Any]] = {}
     for problem in problems:
         group = groups.setdefault(problem.code, {"count": 0, "sentence": problem.sentence, "files": []})
-        group["count"] += 1
+        group["count"] += how_many(problem.sentence)
         group["files"] = [*group["files"], problem.file][:3]
     return groups
 

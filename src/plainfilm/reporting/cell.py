@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from plainfilm.evidence.inference.context import worth
+from plainfilm.evidence.inference.context import in_one, worth
 from plainfilm.harmless import as_html, harmless, linked
 from plainfilm.reporting import formatting
 from plainfilm.reporting.formatting import MISSING, WHERE, seconds
@@ -27,11 +27,7 @@ def facts(result: Document) -> dict[str, str]:
     told: dict[str, str] = {}
     match result:
         case RunMetrics():
-            told = (
-                _left_out(result)
-                | _measured(result.test, WHERE[result.tested])
-                | {"Worth": " ".join(said.sentence for said in worth(result))}
-            )
+            told = _left_out(result) | _measured(result.test, WHERE[result.tested]) | {"Worth": in_one(worth(result))}
         case ExternalMetrics():
             told = _measured(result.external, "data") | {"Verdict": result.transportability.sentence}
         case UnlabelledMetrics():

@@ -13,14 +13,15 @@ from plainfilm.evidence.evaluation import pairs as paired
 from plainfilm.evidence.evaluation.comparison import ComparedRecipes, estimates
 from plainfilm.evidence.evaluation.pairs import Answers, FindingAnswers, Findings, Rows
 from plainfilm.evidence.evaluation.spreads import spread
+from plainfilm.evidence.inference import context
 from plainfilm.evidence.statistics.intervals import group_codes
 from plainfilm.reporting.plots import rows_tested
 from plainfilm.results import documents
 from plainfilm.results.comparison import Comparison, RecipeResult
-from plainfilm.results.external import ExternalMetrics, is_external, is_unlabelled
+from plainfilm.results.external import ExternalMetrics, Transportability, is_external, is_unlabelled
 from plainfilm.results.metrics import Metrics, RunData, RunMetrics
 from plainfilm.results.predictions import UNSURE
-from plainfilm.results.severity import LEVELS, Level, Worth
+from plainfilm.results.severity import LEVELS, Worth
 from plainfilm.results.store import StoreIdentity
 from plainfilm.results.task import BETWEEN
 
@@ -47,10 +48,11 @@ class FinishedRun:
         return [(row["file"], _truth(row, self.result)) for row in self.rows]
 
     @property
-    def worth(self) -> tuple[Level, str]:
-        """How severe what speaks against the run is, and the sentence."""
-        of = self.result.worth if isinstance(self.result, RunMetrics) else self.result.transportability
-        return of.level, of.sentence
+    def worth(self) -> Worth | Transportability:
+        """The loudest of what the run's accuracy is worth."""
+        if isinstance(self.result, RunMetrics):
+            return context.loudest(context.worth(self.result))
+        return self.result.transportability
 
     def answers(self) -> Answers:
         """Give probabilities and classes called, as they were written: with six decimals; unsure counts as not found, as in metrics.json."""
@@ -146,11 +148,12 @@ def _check_alike(one: FinishedRun, other: FinishedRun) -> None:
                 f"Expected runs with the same {what.removeprefix('a ')}; received {values[0]} in {one.name} and {values[1]} in {other.name}. Compare runs of the same classes."
             )
     if one.keys != other.keys:
-        missing = sorted(set(one.keys) ^ set(other.keys))
-        example = f", such as {missing[0][0]}" if missing else ""
+        differing = sorted(set(one.keys) ^ set(other.keys))
+        example = f"; {differing[0][0]} is not, or has another label" if differing else ""
         raise UsageError(
             f"Expected runs that were tested on the same radiographs with the same labels; received {len(one.rows):,} in {one.name} and {len(other.rows):,} in "
-            f"{other.name}, {len(set(one.keys) & set(other.keys)):,} of them in both{example}. Compare runs on the same test part of one store."
+            f"{other.name}, {len(set(one.keys) & set(other.keys)):,} of them alike in both{example}. Compare runs on the same test part of one store; where labels were "
+            "corrected since, test both with plainfilm evaluate on the corrected store."
         )
     prints = {run.result.data.fingerprint for run in (one, other)} - {""}
     if len(prints) > 1:
@@ -165,7 +168,7 @@ def compare(runs: Sequence[FinishedRun]) -> ComparedRecipes:
     codes = group_codes(_groups(runs), len(runs[0].rows))
     rows, answers, more = _asked(runs, codes) if first.task == "classes" else _asked_of_findings(runs, codes)
     metrics, pairs = paired.compare(rows, [(run.name, [own]) for run, own in zip(runs, answers, strict=True)])
-    worst = max(runs, key=lambda run: LEVELS.index(run.worth[0]))
+    worst = max(runs, key=lambda run: LEVELS.index(run.worth.level))
     data = first.data
     result = Comparison(
         recipes=tuple(
@@ -180,7 +183,7 @@ def compare(runs: Sequence[FinishedRun]) -> ComparedRecipes:
             )
             for run, own in zip(runs, metrics, strict=True)
         ),
-        worth=Worth(level=worst.worth[0], sentence=f"{worst.name}: {worst.worth[1]}"),
+        worth=Worth(level=worst.worth.level, sentence=f"{worst.name}: {worst.worth.sentence}"),
         test_openings=max((getattr(run.result, "test_openings", None) or 0) for run in runs),
         data=StoreIdentity(store=data.store if isinstance(data, RunData) else data.name, fingerprint=data.fingerprint),
         compared="runs",

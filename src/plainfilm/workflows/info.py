@@ -10,6 +10,7 @@ from plainfilm.data import cache, files
 from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, SPLITS, Store, members
 from plainfilm.data.store_columns import Words
 from plainfilm.errors import CacheError, StoreError, UsageError
+from plainfilm.evidence.inference import context
 from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics, is_external, is_unlabelled
 from plainfilm.results.metrics import ByPatient, RunMetrics, ThreeAnswers
@@ -147,7 +148,7 @@ def _bundle(path: Path, require_signature: str | Path | None) -> Plain:
         **manifest,
         "signed": signed,
         f"{metrics.tested}_accuracy": documents.plain(metrics.test.accuracy),
-        "worth": metrics.worth.sentence,
+        "worth": context.in_one(context.worth(metrics)),
     }
 
 
@@ -197,7 +198,7 @@ def _trained(path: Path, metrics: RunMetrics) -> Plain:
             for key, own in _of_findings(metrics).items()
             if any(own.values())
         },
-        "worth": metrics.worth.sentence,
+        "worth": context.in_one(context.worth(metrics)),
         **{name: told.get(name) for name in ("test_openings", "seconds", "versions")},
     }
 

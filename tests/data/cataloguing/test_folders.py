@@ -66,6 +66,14 @@ def test_dicom_under_the_name_of_another_format_is_dicom(tmp_path):
     assert survey(Folder(tmp_path)).dicom == {"a/1.jpg", "a/2.jpg"}
 
 
+def test_the_table_of_labels_is_not_passed_over(tmp_path):
+    put(tmp_path, "a.png")
+    put(tmp_path, "labels.csv", "notes.csv", data=b"file_name,label")
+    found = survey(Folder(tmp_path), labels=tmp_path / "labels.csv")
+    assert (found.others, found.more_tables) == ({".csv": 1}, ["notes.csv"])
+    assert survey(Folder(tmp_path), labels=tmp_path.parent / "labels.csv").others == {".csv": 2}
+
+
 def test_a_pipe_is_never_opened(tmp_path):
     put(tmp_path, "a.png")
     put(tmp_path, "README", data=b"BM is a word")

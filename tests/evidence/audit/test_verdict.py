@@ -87,6 +87,15 @@ def test_the_strongest_particular_cue_is_named_and_its_side_effects_are_not():
     assert _cues(_probe("border", 0.95), texture, _probe("frame", 0.62, cue="border", value=0.66)) == ("noise texture",)
 
 
+def test_without_a_classifier_nobody_is_told_what_theirs_reaches():
+    whole = ComparedWith(auroc=YOURS, is_="a head on the whole images")
+    (only,) = verdict.reasons([_probe("lungs_hidden", 0.95)], whole, (), None, 1000)
+    assert only.sentence == (
+        "A classifier that never sees the lungs (lungs_hidden) reaches AUC 1.00; one that sees whole images reaches 0.99. "
+        "What can be measured on these images is mostly not disease."
+    )
+
+
 @pytest.mark.parametrize("name", ["corners", "marks"])
 def test_a_corner_tag_is_named_where_the_strips_between_the_corners_tell_nothing(name):
     corners = _probe(name, 0.95)

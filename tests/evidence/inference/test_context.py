@@ -5,7 +5,7 @@ from msgspec import structs
 
 from made_bundles import AUDIT, RUN, metrics
 from plainfilm import NOTICE
-from plainfilm.evidence.inference.context import About, worth
+from plainfilm.evidence.inference.context import About, in_one, loudest, worth
 from plainfilm.results import documents
 from plainfilm.results.predictions import Prediction
 from plainfilm.results.severity import Worth
@@ -51,8 +51,16 @@ def test_a_clean_audit_does_not_silence_the_rules_without_images():
     assert clean.loudest == clean.worth[1]
 
 
-def test_what_is_not_to_be_believed_needs_no_second_sentence():
+def test_what_is_not_to_be_believed_needs_no_caution_besides():
     assert len(worth(metrics(worth=BLIND, audit=audit("not to be believed")))) == 1
+
+
+def test_a_leak_is_said_beside_any_verdict():
+    leak = RUN["worth"] | {"level": "warning", "sentence": "The given split leaks."}
+    said = worth(metrics(worth=leak, audit=audit("not to be believed")))
+    assert [each.sentence for each in said] == ["Not to be believed. What was found.", "The given split leaks."]
+    assert loudest(said) == said[0]
+    assert in_one(said) == "Not to be believed. What was found. The given split leaks."
 
 
 def test_the_meaning_names_the_prevalence_the_class_and_what_it_comes_to():

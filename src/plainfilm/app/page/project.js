@@ -60,7 +60,7 @@ function storeCard(project, store) {
   const actions = [
     link(t("project.train"), to("train", { store: store.path, project: project.name }), { class: "button strong" }),
     store.classes?.length > 1 ? link(t("project.relabel"), to(["step", "relabel", project.name], { in: store.path }), { class: "button" }) : null,
-    link(t("project.add"), to("choose", { then: `step/add/${project.name}`, in: store.path }), { class: "button" }),
+    store.corrected ? null : link(t("project.add"), to("choose", { then: `step/add/${project.name}`, in: store.path }), { class: "button" }),
     link(t("project.audit"), to(["step", "audit", project.name], { in: store.path }), { class: "button" }),
   ];
   return make("li", { class: "store" }, make("h3", {}, name(store.name)), small(counted(store)), make("p", { class: "actions" }, ...actions));

@@ -98,7 +98,7 @@ def read_collection(
         There is nothing to list, or a table cannot be meant.
     """
     collection = Collection(place, name, prefix)
-    found = folders.survey(place, seen)
+    found = folders.survey(place, seen, labels=asked.labels)
     collection.problems += [replace(problem, file=prefix + printable(problem.file)) for problem in found.problems]
     collection.more_tables, collection.masks = found.more_tables, found.masks
     _check_contents(place, found)

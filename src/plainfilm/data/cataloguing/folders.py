@@ -72,8 +72,8 @@ class Contents:
         return ", ".join([*shown, *(["…"] if len(kinds) > most else [])])
 
 
-def survey(place: Place, seen: Callable[[str], None] = lambda _: None) -> Contents:
-    """List all that lies in a SOURCE; `seen` is called with the name of each file as it is met.
+def survey(place: Place, seen: Callable[[str], None] = lambda _: None, *, labels: Path | None = None) -> Contents:
+    """List all that lies in a SOURCE but the table of `labels`; `seen` is called with the name of each file as it is met.
 
     A file is a radiograph by its extension; one with another extension or none, by its first bytes, as the decoder tells
     them (`signatures.kind_of`). Where the first file of a folder is DICOM under another name, all of the SOURCE are looked
@@ -85,8 +85,8 @@ def survey(place: Place, seen: Callable[[str], None] = lambda _: None) -> Conten
         The place itself may not be listed.
     """
     found, folder, is_mask_folder = Contents(), "", False
-    firsts = list[str]()
-    for name in place.files():
+    firsts, table = list[str](), _below(place.root, labels)
+    for name in (name for name in place.files() if name != table):
         seen(name)
         cut = name.rfind("/") + 1
         if name[:cut] != folder:
@@ -117,6 +117,13 @@ def survey(place: Place, seen: Callable[[str], None] = lambda _: None) -> Conten
         _note(found, "system-folder", place.passed_over, "hidden or system folders passed over")
     found.problems += place.problems
     return found
+
+
+def _below(root: Path, file: Path | None) -> str | None:
+    """Name a file as `root` does; None where it lies elsewhere."""
+    if file is None or not (whole := file.resolve()).is_relative_to(above := root.resolve()):
+        return None
+    return whole.relative_to(above).as_posix()
 
 
 def is_mask(name: str) -> bool:

@@ -274,7 +274,7 @@ def _told_probes(store: Store, sample: Sample) -> tuple[list[ProbeFinding], list
         "patient": "They are not recorded."
         if len(unknown) == len(attributes.PATIENT)
         else "What is recorded is the same in all images.",
-        "source": "Only one source is known for these images. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.",
+        "source": "Only one source is known for these images. Name the sources: a column source in a metadata.csv, or one folder a hospital.",
     }
     probes = [
         _judge(sample, _scores(sample, ridge.as_indicators(own)), name, title, "no image", f"{title[0].lower()}{title[1:]} tells the class", cue)

@@ -53,12 +53,13 @@ _ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A class as a probe tells it, of all images or within a source, and the classifier's AUROC for that class."""
+    """A class as a probe tells it, of all images or within a source, and the AUROC for that class of what it is compared with."""
 
     probe: ProbeFinding
     name: str
     own: ProbedClass
     yours: Estimate
+    is_model: bool
     source: str | None = None
 
     @property
@@ -168,7 +169,7 @@ def cues(told: Sequence[_Told]) -> tuple[str, ...]:
 def _blind(probes: Sequence[ProbeFinding], yours: ComparedWith) -> list[_Told]:
     """Go through the classes that probes tell which should know nothing, the surest first, what never sees lungs before all."""
     told = [
-        _Told(probe, name, own, yours.of(name), source)
+        _Told(probe, name, own, yours.of(name), yours.is_model, source)
         for probe in probes
         if probe.result.sees in BLIND
         for source, by_class in _looked_at(probe)
@@ -218,14 +219,19 @@ def _reason(told: _Told) -> Reason:
     probe, own, verdict = told.probe, told.own, told.verdict
     who = f"A classifier that {_KNOWS[probe.result.sees]} ({_lower(probe.result.title)})"
     where = "" if told.source is None else f" within {told.source or 'the source that is not named'}"
+    whose, what = (
+        ("yours", "you measured")
+        if told.is_model
+        else ("one that sees whole images", "can be measured on these images")
+    )
     ends = _ENDS.get(
         probe.result.sees,
-        "What you measured is mostly not disease."
+        f"What {what} is mostly not disease."
         if verdict == "not to be believed"
-        else "Part of what you measured may not be disease.",
+        else f"Part of what {what} may not be disease.",
     )
     if (own.surely or 0.0) >= NOTABLE:
-        tells = f" reaches AUC {own.auroc.value:.2f}{_class(told, ' for ', ' against the rest')}{where}; yours reaches {told.yours.value:.2f}{' over all' if where else ''}"
+        tells = f" reaches AUC {own.auroc.value:.2f}{_class(told, ' for ', ' against the rest')}{where}; {whose} reaches {told.yours.value:.2f}{' over all' if where else ''}"
     else:
         tells = f" tells {100 * own.told.value:.0f} % of {told.name}{where} from all but {100 * FALSE:.0f} % of the others: a part of them bears a sign"
     return Reason(

@@ -214,7 +214,7 @@ def _warning_of_unsure(unsure: int) -> str:
 def _warning(shares: Mapping[str, float]) -> str:
     if not shares or max(shares.values()) - min(shares.values()) < _UNEVEN:
         return ""
-    told = ", ".join(f"{share:.0%} of those answered {name}" for name, share in shares.items())
+    told = ", ".join(f"{100 * share:.0f} % of those answered {name}" for name, share in shares.items())
     return (
         f"Outcomes are known of {told}: sensitivity and specificity are biased where outcomes are sought by the answer "
         "(verification bias; Begg & Greenes 1983). Predictive values are not."

@@ -163,7 +163,7 @@ def _not_explained(rule: SourceRule, model: Mapping[str, Estimate], metrics: Met
         return Worth(
             level="caution",
             sentence="Only one source is known for these images, so nothing here can tell the disease from the hospital, or say how the model "
-            "does anywhere else. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.",
+            "does anywhere else. Name the sources: a column source in a metadata.csv, or one folder a hospital.",
         )
     wide = [name for name, own in model.items() if rule.areas[name].high >= own.value]
     name = max(wide, key=lambda each: rule.areas[each].high - model[each].value) if wide else rule.worst

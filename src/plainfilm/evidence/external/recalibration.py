@@ -18,7 +18,7 @@ from plainfilm.evidence.statistics.calibration_line import intercept, line, shif
 from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes, mean, student, variance, wilson
 from plainfilm.evidence.statistics.scaling import fit_scaling
-from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate, written
 from plainfilm.results.external import CalibrationFit, Recalibration
 
 FOLDS = 10
@@ -313,7 +313,7 @@ def _drawn(value: float, estimate: Estimate) -> float:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return written(value, "+.2f")
 
 
 def _limits(estimate: Estimate) -> str:

@@ -1,6 +1,6 @@
 """What stands beside every answer: classes, threshold, prevalences, and what the classifier's accuracy is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ _MANY: dict[By | None, str] = {None: "radiographs", "study": "studies", "patient
 
 
 def worth(metrics: RunMetrics) -> tuple[Worth, ...]:
-    """Say what an accuracy is worth: at sources left out, if any were; the audit's verdict; and where that is not the worst, the rules without images."""
+    """Say what an accuracy is worth: at sources left out, if any were; the audit's verdict; and the rules without images, where they say as much against it."""
     elsewhere = (metrics.left_out,) if metrics.left_out else ()
     return (*elsewhere, *_worth_here(metrics))
 
@@ -30,7 +30,18 @@ def _worth_here(metrics: RunMetrics) -> tuple[Worth, ...]:
     if not audit:
         return (Worth(level=blind.level, sentence=f"Not audited. {blind.sentence}"),)
     verdict = Worth(level=SEVERITY[audit.verdict], sentence=f"{audit.verdict.capitalize()}. {audit.sentence}")
-    return (verdict,) if verdict.level == "warning" or blind.level == "none" else (verdict, blind)
+    is_drowned = blind.level == "none" or (verdict.level == "warning" and blind.level == "caution")
+    return (verdict,) if is_drowned else (verdict, blind)
+
+
+def loudest(said: Iterable[Worth]) -> Worth:
+    """Take the most severe sentence, of several as severe the first."""
+    return max(said, key=lambda each: LEVELS.index(each.level))
+
+
+def in_one(said: Iterable[Worth]) -> str:
+    """Join sentences of what an accuracy is worth."""
+    return " ".join(each.sentence for each in said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +108,7 @@ class About:
     @property
     def loudest(self) -> Worth:
         """The loudest of these sentences."""
-        return max(self.worth, key=lambda said: LEVELS.index(said.level))
+        return loudest(self.worth)
 
     @property
     def calibration(self) -> str:
@@ -186,7 +197,7 @@ class About:
             prevalences=self.prevalences,
             site=self.site,
             verdict=self.verdict,
-            worth=" ".join(said.sentence for said in self.worth),
+            worth=in_one(self.worth),
         )
 
 

@@ -608,7 +608,7 @@ class Predictor:
         return harmless(f"<Predictor of {told}, {self.bundle.manifest.backbone.name}{where}>")
 
     def _repr_html_(self) -> str:
-        from plainfilm.evidence.inference.context import About  # it knows predictors
+        from plainfilm.evidence.inference.context import About, in_one  # it knows predictors
 
         said = About.of(self)
         at = (
@@ -626,7 +626,7 @@ class Predictor:
             ["Backbone", self.bundle.manifest.backbone.name],
         ]
         rows += [["Calibrated", said.calibration]] if said.calibration else []
-        rows += [["Worth", " ".join(each.sentence for each in said.worth)], ["Use", NOTICE]]
+        rows += [["Worth", in_one(said.worth)], ["Use", NOTICE]]
         return as_html(rows)
 
     @property
