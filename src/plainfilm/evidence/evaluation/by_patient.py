@@ -188,6 +188,4 @@ def _sentence(how: Combining, tested: Units) -> str:
         else "as it stands: too few patients of the validation set have several films, or none are of one class, to choose or calibrate by"
     )
     several = f"{('none', 'one')[tested.several]} has" if tested.several < 2 else f"{tested.several:,} have"
-    return (
-        f"{joined[how.rule]} is the answer by patient, {chosen}. Of {len(tested.labels):,} patients tested {several} several."
-    )
+    return f"{joined[how.rule]} is the answer by patient, {chosen}. Of {len(tested.labels):,} patients tested {several} several."
