@@ -90,7 +90,7 @@ def application(service: RestService, page: PageFiles) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES, compresslevel=GZIP_LEVEL)
     for kind in (Refused, Full, HTTPException):
         app.add_exception_handler(kind, _refused)
-    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(Exception, http_errors.fault)
     routes = _Routes(service, page)
     for under, told in ((API, lambda route: route), (f"{API}/models/{{name}}", openapi.named)):
         app.post(f"{under}/predict", **told(openapi.PREDICT))(_with("predict", routes.predict))
@@ -439,11 +439,6 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, Full):
         request.app.state.telemetry.turned_away(error.what)
     return await answered(_ours(error, request.scope.get("root_path", "")), request.scope, request.receive)
-
-
-async def _failed(request: Request, _: Exception) -> Response:
-    """Answer a fault of ours, which the guard logs; Starlette gives this request no body to read."""
-    return http_errors.failed().answer(request.scope)
 
 
 def _ours(error: Exception, root: str) -> Refused:

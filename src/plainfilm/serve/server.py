@@ -167,30 +167,34 @@ def _opened(settings: ServerSettings, stack: ExitStack, connections: Connections
         stow = partial(storing.received, node.spool)
     admission = Admission(MOST)
 
-    def gauges() -> Mapping[str, float]:
-        now = admission.under_way
-        held = {
-            "connections_turned_away": connections.turned_away,
-            "files_under_way": now.files,
-            "held_bytes": now.held,
-            "uploads": now.uploads,
-            "clients": admission.clients,
-        }
-        own = {**held, **turns.figures()}
-        return {**own, **{f"dicom_{name}": count for name, count in node.counts().items()}} if node else own
-
     return RestService(
         models=models,
         judge=judge,
         turns=turns,
         admission=admission,
-        telemetry=telemetry.Telemetry(gauges, watch),
+        telemetry=telemetry.Telemetry(partial(_gauges, connections, admission, turns, node), watch),
         watch=watch,
         limits=LIMITS,
         is_ready=lambda: judge.is_alive and (node is None or node.is_alive),
         trouble=node.trouble if node else lambda: "",
         stow=stow,
     )
+
+
+def _gauges(
+    connections: Connections, admission: Admission, turns: Turns, node: BackgroundNode | None
+) -> Mapping[str, float]:
+    """Give the numbers of this moment."""
+    now = admission.under_way
+    own = {
+        "connections_turned_away": connections.turned_away,
+        "files_under_way": now.files,
+        "held_bytes": now.held,
+        "uploads": now.uploads,
+        "clients": admission.clients,
+        **turns.figures(),
+    }
+    return own | {f"dicom_{name}": count for name, count in node.counts().items()} if node else own
 
 
 def _opening(settings: ServerSettings, decoders: Decoders, watch: Watch) -> Opening:
