@@ -47,7 +47,7 @@ def test_options_are_those_of_the_verbs_with_their_words():
         option.help and option.flag.startswith("--") for verb in declared.VERBS for option in declared.of(verb).values()
     )
     assert ingest["classes"].told() | {"help": ""} == {
-        "name": "classes", "flag": "--classes", "group": "Reading radiographs", "help": "", "kind": "list", "choices": None, "default": None,
+        "name": "classes", "flag": "--classes", "group": "Reading radiographs", "help": "", "kind": "list", "choices": None, "default": None, "again": False,
     }  # fmt: skip
     assert ingest["fit"].choices == ["stretch", "crop", "pad"]
     assert (train["settings"].flag, train["audit"].default, train["folds"].kind) == ("--set", True, "text")
@@ -61,6 +61,8 @@ def test_options_are_those_of_the_verbs_with_their_words():
         ("ingest", "classes", "COVID", ["--classes", "COVID"]),
         ("ingest", "classes", ["A, or B", "C"], ["--classes", '"A, or B",C']),
         ("ingest", "keep", ["a", "b"], ["--keep", "a", "--keep", "b"]),
+        ("train", "together", ["NIH,RSNA", "A,B"], ["--together", "NIH,RSNA", "--together", "A,B"]),
+        ("evaluate", "prevalence", "Mass=0.1,Effusion=0.2", ["--prevalence", "Mass=0.1,Effusion=0.2"]),
         ("ingest", "classes_from", -1, ["--classes-from=-1"]),
         ("ingest", "label_pattern", "/(\\d)/", ["--label-pattern", "/(\\d)/"]),
         ("ingest", "pseudonyms", True, ["--pseudonyms"]),
@@ -189,6 +191,10 @@ def test_other_commands_take_their_inputs_by_place(maker, places, films):
         {"verb": "ingest", "inputs": ["FILMS"], "options": {"recipe": "../../etc/passwd"}},
         {"verb": "ingest", "inputs": ["FILMS"], "options": {"cluster": "tls://elsewhere:8786"}},
         {"verb": "ingest", "inputs": ["FILMS"], "options": ["--overwrite"]},
+        {"verb": "apply", "inputs": ["FILMS"], "options": ["by"]},
+        {"verb": "export", "inputs": ["FILMS"], "options": "to"},
+        {"verb": "train", "inputs": ["FILMS"], "options": 5, "recipe": "hospitals"},
+        {"verb": ["ingest"], "inputs": ["FILMS"]},
         {"verb": "tune", "inputs": ["FILMS"], "options": {"settings": ["a=b"]}},
     ],
     ids=str,

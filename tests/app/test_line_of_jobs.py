@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -225,6 +226,16 @@ def test_a_folder_that_was_taken_away_is_said(line, places, monkeypatch):
     assert (job.state, line.told({})[0]["line"].startswith("Expected to begin train; received No such file")) == (
         "failed",
         True,
+    )
+
+
+def test_a_process_that_cannot_start_is_said(line, places, monkeypatch):
+    job = added(line, places, QUICK)
+    monkeypatch.setattr(jobs.sys, "executable", shutil.which("false"))
+    assert not line.tend()
+    assert (job.state, line.told({})[0]["line"]) == (
+        "failed",
+        "Expected a process of Python's for the job; received exit code 1. See plainfilm doctor.",
     )
 
 

@@ -12,7 +12,7 @@ from plainfilm.model import bundle as bundles
 from plainfilm.model import sites
 from plainfilm.results import documents
 from plainfilm.results.drift import DriftReference, WatchedStatistic
-from plainfilm.results.manifest import MOST_SITES, Manifest, Site
+from plainfilm.results.manifest import MOST_SITES, Combining, Manifest, Site
 from plainfilm.results.metrics import Recalibrated
 
 
@@ -49,6 +49,24 @@ def test_at_a_site_calibration_threshold_and_prevalence_are_its_own(tmp_path):
     images = np.zeros((2, SIZE, SIZE), np.uint8)
     np.testing.assert_array_equal(there.classifier.logits(images), kept.classifier.logits(images))
     np.testing.assert_allclose(decision.log_odds(kept.classifier.logits(images)), kept.classifier.decision.log_odds(kept.classifier.logits(images)) / 2 - 2)  # fmt: skip
+
+
+def test_at_a_site_the_share_of_patients_moves_as_that_of_films(tmp_path):
+    kept = bundles.load(written(tmp_path))
+    how = Combining(rule="mean", threshold=0.5, prevalence=0.6, decided=True)
+    own = replace(kept.classifier.decision, combining=how)
+    kept = replace(kept, classifier=kept.classifier.deciding(own))
+    films = kept.manifest.prevalence["square"]
+    there = sites.at(kept, site()).classifier.decision.combining.prevalence
+    odds = np.array([films, 0.09, 0.6, there]) / (1 - np.array([films, 0.09, 0.6, there]))
+    assert odds[3] / odds[2] == pytest.approx(odds[1] / odds[0])
+    all_sick = replace(own, combining=structs.replace(how, prevalence=1.0))
+    assert (
+        sites.at(
+            replace(kept, classifier=kept.classifier.deciding(all_sick)), site()
+        ).classifier.decision.combining.prevalence
+        == 1
+    )
 
 
 def test_what_answers_are_watched_by_moves_with_the_calibration_of_a_site(tmp_path):

@@ -69,3 +69,18 @@ def test_of_finished_runs_it_is_not_said_that_nobody_audited_them(tmp_path):
     page = (tmp_path / "comparison.html").read_text()
     assert "Finished runs" in page
     assert "Not audited" not in page
+
+
+def test_of_one_training_each_nothing_is_said_of_seeds(tmp_path):
+    once = Spread(mean=0.7, sd=None, low=0.7, high=0.7, values=(0.7,))
+    recipe = RecipeResult(
+        recipe="steady", accuracy=once, auroc=once, seconds=2.0, stability=None,
+        metrics={"accuracy": Estimate(0.7, 0.6, 0.8), "auroc": Estimate(0.8, 0.7, 0.9)},
+    )  # fmt: skip
+    runs = ComparedRecipes(result=replace(RESULT, recipes=(recipe,), compared="runs"), seeds=[])
+    compare.write(tmp_path, runs, store="my.h5", images=1234, name="out", command="plainfilm compare …")
+    page = (tmp_path / "comparison.html").read_text()
+    assert "1 seed" not in page
+    assert "Stability" not in page
+    assert "p with seeds" not in page
+    assert '70.0\N{NARROW NO-BREAK SPACE}%</span> <span class="range">60.0–80.0' in page

@@ -396,7 +396,7 @@ def test_the_card_says_where_probabilities_hold_or_that_they_are_not_calibrated(
     held = METRICS | {"calibrated": True, "splits": METRICS["splits"] | {"test": test}}
     told = sections.calibration(known(held))
     assert "the probabilities hold where" in told
-    assert "-0.110 (-0.300 to 0.100) | 0.900 (0.800 to 1.100)" in told
+    assert "\N{MINUS SIGN}0.110 (\N{MINUS SIGN}0.300 to 0.100) | 0.900 (0.800 to 1.100)" in told
     assert "One patient holds 20 % of these radiographs" in told
     raw = sections.calibration(known(held | {"calibrated": False}))
     assert "not calibrated: the probabilities hold at no stated prevalence" in raw

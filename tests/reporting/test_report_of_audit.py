@@ -304,7 +304,7 @@ def test_what_probes_reach_within_each_source_stands_in_a_table(tmp_path, page):
     table = shown[shown.index("<h3>Within each source") :].split("</table>")[0]
     assert "Framing of the lungs" in table
     assert re.findall(r"<bdi>(.*?)</bdi>", table) == ["East &lt;b&gt;", "not named"]
-    assert table.count("<b>0.912</b>") == 2
+    assert table.count('<span class="value">0.912</span>') == 2
     assert "0.880–0.940" in table
     assert ">391<" in table
 

@@ -102,7 +102,7 @@ def test_the_pictures_for_slides_lie_beside_the_page(tmp_path):
 
 def test_without_both_classes_it_is_said(tmp_path):
     found = section(written(tmp_path, {"sex": ["F", "M"] * 20}, labels=np.zeros(40, int)), "utility")
-    assert "The test set lacks a class" in words(found)
+    assert "A class is missing in the test set" in words(found)
     assert '<div class="drawing"' not in found
 
 

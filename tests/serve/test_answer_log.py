@@ -118,6 +118,38 @@ def test_a_full_disk_stops_no_answer_is_said_once_and_costs_no_whole_line(log, t
     assert log.written == 2
 
 
+def test_a_folder_that_is_gone_costs_answers_and_no_file_of_another(log, tmp_path):
+    folder = tmp_path / "logs"
+    own = AnswerLog(folder / "answers.jsonl")
+    own.begin(BUNDLE, START)
+    (folder / "answers.jsonl").unlink()
+    folder.rmdir()
+    folder.write_bytes(b"")  # no folder can be made there now
+    others = [os.open(tmp_path / f"{number}", os.O_CREAT | os.O_RDWR) for number in range(3)]
+    for number in range(3):
+        own.answer(line(number))
+    for each in others:
+        os.close(each)  # which fails where somebody has closed it
+    folder.unlink()
+    own.answer(line(3))
+    assert (own.written, own.lost) == (1, 3)
+    assert next(iter(read([folder / "answers.jsonl"]))) == START
+    own.close()
+
+
+def test_a_full_disk_delays_what_is_said_of_a_bundle_and_does_not_lose_it(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    own = AnswerLog(tmp_path / "late.jsonl")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        own.begin(BUNDLE, START)
+    own.answer(line(1))
+    assert [type(each) for each in read([tmp_path / "late.jsonl"])] == [LogStart, LoggedAnswer]
+    own.close()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
 def test_a_disk_that_is_full_from_the_start_stops_no_answer():
     log = AnswerLog(Path("/dev/full"))

@@ -376,6 +376,7 @@ def found_at(server, before, at):
         (f"[\"a\\n\"]\nsha256 = '{'0' * 64}'\nrights = ['predict']", "table"),
         ("not toml", "table"),
         ("a = " + 9000 * "[", "table"),
+        (f"[a]\nsha256 = '{'0' * 64}'\nrights = ['predict']\n" + "#\n" * (1 << 19), "too large"),
     ],
 )
 def test_a_file_of_tokens_that_is_none_is_refused_in_one_line(tmp_path, text, said):

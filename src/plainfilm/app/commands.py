@@ -66,7 +66,7 @@ class Maker:
         Refused
             Something in it cannot be meant.
         """
-        recipe = asked.get("recipe") or "quick"
+        recipe, options = asked.get("recipe") or "quick", _object(asked.get("options"))
         if not isinstance(recipe, str):
             raise Refused(
                 400,
@@ -76,17 +76,13 @@ class Maker:
         if asked.get("store") is None:
             sources = self._inputs(asked.get("sources"))
             project = self._project(asked.get("project"), sources[0])
-            reading = self._ingest(project, sources, asked.get("read") or {})
+            reading = self._ingest(project, sources, asked.get("read"))
             store, known = reading.makes[0], self.sources_of(sources)
         else:
             store = self.places.inside(asked["store"])
             project, reading, known = self._project(asked.get("project"), store), None, self.sources_of([store])
         chosen = RECIPES.get(recipe) or (("--recipe", self._checked(recipe)) if recipe not in RECIPES else ())
-        folds = (
-            ("--folds", "source")
-            if recipe == "hospitals" and known > 1 and "folds" not in (asked.get("options") or {})
-            else ()
-        )
+        folds = ("--folds", "source") if recipe == "hospitals" and known > 1 and "folds" not in options else ()
         made = self._free(project, _MAKES["train"])
         words = [
             "train",
@@ -95,7 +91,7 @@ class Maker:
             str(made),
             *chosen,
             *folds,
-            *self._options("train", asked.get("options")),
+            *self._options("train", options),
         ]
         before = reading or Work(project, "train", [], [])
         return Work(project, "train", [*before.commands, words], [*before.makes, made])
@@ -108,9 +104,9 @@ class Maker:
         Refused
             Something in it cannot be meant.
         """
-        verb, given = asked.get("verb"), asked.get("options") or {}
+        verb, given = asked.get("verb"), _object(asked.get("options"))
         inputs = self._inputs(asked.get("inputs"))
-        if verb not in {*_MAKES, "add", "export"}:
+        if not isinstance(verb, str) or verb not in {*_MAKES, "add", "export"}:
             raise Refused(
                 400,
                 "verb",
@@ -131,9 +127,9 @@ class Maker:
             case "export":
                 return self._export(project, inputs, given)
             case _:
-                made = self._free(project, _MAKES[str(verb)])
-                words = [str(verb), *map(str, inputs), "--out", str(made), *self._options(str(verb), given)]
-                return Work(project, str(verb), [words], [made])
+                made = self._free(project, _MAKES[verb])
+                words = [verb, *map(str, inputs), "--out", str(made), *self._options(verb, given)]
+                return Work(project, verb, [words], [made])
 
     def reading(self, sources: Any, given: Any) -> list[str]:
         """Give the words that list folders: of `ingest --dry-run`."""
@@ -214,15 +210,13 @@ class Maker:
         return [self.places.inside(each) for each in given]
 
     def _options(self, verb: str, given: Any) -> list[str]:
-        if given is None:
+        if not (options := _object(given)):
             return []
-        if not isinstance(given, dict):
-            raise Refused(400, "options", "Expected options by their names; received another value. Send an object.")
         from plainfilm.app import declared  # a tenth of the time until the first page
 
         known = declared.of(verb)
         words = list[str]()
-        for name, value in given.items():
+        for name, value in options.items():
             if name not in known:
                 raise Refused(
                     400,
@@ -244,6 +238,12 @@ class Maker:
     def _checked(self, text: str) -> str:
         key, sign, value = text.rpartition("=")
         return f"{key}{sign}{self.places.inside(value)}" if _PATH_LIKE.match(value) else text
+
+
+def _object(given: Any) -> dict[str, Any]:
+    if given is not None and not isinstance(given, dict):
+        raise Refused(400, "options", "Expected options by their names; received another value. Send an object.")
+    return given or {}
 
 
 def _user() -> str:

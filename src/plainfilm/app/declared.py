@@ -45,7 +45,7 @@ _NOT_HERE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """An option of a verb: its name, flag and meaning, and what values it takes; `is_joined`: several with commas between."""
+    """An option of a verb: its name, flag and meaning, and what values it takes; of a list `again`: each with the flag, not with commas between."""
 
     name: str
     flag: str
@@ -55,12 +55,12 @@ class Option:
     choices: Sequence[str] | None
     default: Any
     off: str = ""
-    is_joined: bool = False
+    again: bool = False
     is_pattern: bool = False
 
     def told(self) -> dict[str, Any]:
         """Give it as the page takes it."""
-        names = ("name", "flag", "group", "help", "kind", "choices", "default")
+        names = ("name", "flag", "group", "help", "kind", "choices", "default", "again")
         return {name: getattr(self, name) for name in names}
 
     def words(self, value: Any) -> list[str]:
@@ -77,11 +77,8 @@ class Option:
             return self._switched(value)
         if self.kind == "list":
             texts = [self._text(each) for each in (value if isinstance(value, list) else [value])]
-            return (
-                _given(self.flag, ",".join(map(quoted, texts)))
-                if self.is_joined
-                else [w for text in texts for w in _given(self.flag, text)]
-            )
+            words = texts if self.again else [",".join(map(quoted, texts))]
+            return [word for text in words for word in _given(self.flag, text)]
         text = self._text(value)
         if self.choices and text not in self.choices:
             raise self._refused(value, f"one of {', '.join(self.choices)}", "Choose one.")
@@ -171,6 +168,9 @@ def _option(argument: Argument, told: Mapping[str, str]) -> Option:
     default = argument.field_info.default
     hints = [each for each in _alternatives(argument.hint) if each is not NoneType]
     kind, choices = _kind(hints, parameter.metavar)
+    again = parameter.converter is parsing.texts.converter
+    if again or parameter.converter in _JOINED:
+        kind, choices = "list", None
     groups: Any = parameter.group or ()
     name = next((each.name for each in groups), "")
     return Option(
@@ -182,7 +182,7 @@ def _option(argument: Argument, told: Mapping[str, str]) -> Option:
         choices=choices,
         default=default if isinstance(default, str | int | float | bool) else None,
         off=next((each for each in argument.names if each.startswith("--no-")), ""),
-        is_joined=parameter.converter in _JOINED,
+        again=again,
         is_pattern=parameter.metavar == "REGEX",
     )
 
@@ -199,8 +199,6 @@ def _is_many(hint: Any) -> bool:
 
 
 def _kind(hints: Sequence[Any], metavar: str | None) -> tuple[Kind, Sequence[str] | None]:
-    if any(map(_is_many, hints)):
-        return "list", None
     if all(get_origin(each) is Literal for each in hints):
         return "choice", [str(value) for each in hints for value in get_args(each)]
     if {*hints} == {bool}:

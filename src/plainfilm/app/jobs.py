@@ -190,7 +190,8 @@ class Line:
 
     def claimed(self) -> set[Path]:
         """Give what jobs that wait or run are going to make."""
-        return {path for job in self.jobs.values() if job.state in {"waiting", "running"} for path in job.makes}
+        jobs = list(self.jobs.values())  # commands are also told while others put jobs into the line
+        return {path for job in jobs if job.state in {"waiting", "running"} for path in job.makes}
 
     def waiting(self) -> list[Job]:
         """Give the jobs that wait, the next one first."""
@@ -215,9 +216,10 @@ class Line:
             for path in job.makes:
                 path.parent.mkdir(parents=True, exist_ok=True)
             job.process = _start(job.folder)
-        except OSError as error:
+        except (OSError, PlainfilmError) as error:
             job.told["started"] = job.told["started"] or time.time()
-            _failed(job, f"{OURS}Expected to begin {job.told['verb']}; received {reason_of(error)}. Make room, or choose another folder, then go on.")  # fmt: skip
+            said = f"Expected to begin {job.told['verb']}; received {reason_of(error)}. Make room, or choose another folder, then go on."
+            _failed(job, OURS + (str(error) if isinstance(error, PlainfilmError) else said))
             return False
         return True
 

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -159,11 +159,10 @@ def _of_the_other(places: Places) -> str:
     try:
         told = json.loads((places.own / "app.json").read_bytes())
         where = urlsplit(told["address"])
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_ASKING_S)
-        connection.request(
-            "POST", "/api/key", b"{}", {"authorization": f"Bearer {told['secret']}", "content-type": "application/json"}
-        )
-        key = json.loads(connection.getresponse().read(1 << 16))["key"]
+        shown_as = {"authorization": f"Bearer {told['secret']}", "content-type": "application/json"}
+        with closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=_ASKING_S)) as connection:
+            connection.request("POST", "/api/key", b"{}", shown_as)
+            key = json.loads(connection.getresponse().read(1 << 16))["key"]
     except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
         raise PlainfilmError(
             f"Expected an answer of the plainfilm app that runs in {places.work}; received: {reason_of(error)}. End it, or name another folder "

@@ -105,11 +105,14 @@ class _Try:
             self._started.set()
 
     def _listens(self) -> None:
-        for line in self._process.stderr or ():
-            if '"event": "request"' in line:
-                self.heard = time.monotonic()
-            else:
-                self._lines[:] = [*self._lines[-20:], line.rstrip()]
+        if self._process.stderr is None:
+            return
+        with self._process.stderr as said:
+            for line in said:
+                if '"event": "request"' in line:
+                    self.heard = time.monotonic()
+                else:
+                    self._lines[:] = [*self._lines[-20:], line.rstrip()]
 
     def end(self) -> None:
         if self._process.stdin is not None:

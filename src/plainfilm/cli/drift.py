@@ -49,7 +49,7 @@ def _told(own: Any) -> Iterator[Any]:
     levels = ", ".join(f"{count:,} {level}" for level, count in own.levels.items())
     yield f"{own.images:,} radiographs, {own.first[:10]} to {own.last[:10]}; {own.answers:,} answers: {levels}"
     if own.called:
-        yield ", ".join(f"{name} {count:,} ({count / own.images:.0%})" for name, count in own.called.items())
+        yield ", ".join(f"{name} {count:,} ({100 * count / own.images:.0f} %)" for name, count in own.called.items())
     if own.weeks:
         rows = [{"week of": week.week, "radiographs": f"{week.images:,}", **{name: _evidence(each) for name, each in week.families.items()}} for week in own.weeks]  # fmt: skip
         yield tables.of(rows, columns=list(rows[0]))

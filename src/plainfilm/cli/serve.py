@@ -15,6 +15,8 @@ from plainfilm.extras import EXTRAS, require
 from plainfilm.harmless import harmless
 from plainfilm.workflows.parsing import a_choice
 
+_TITLE = "PLAINFILM"
+
 
 def serve(
     *bundle: Path,
@@ -34,7 +36,7 @@ def serve(
     dicom_model: str | None = None,
     dicom_by: Annotated[Literal["study"] | None, a_choice] = None,
     dicom_wait: Annotated[float | None, Parameter(metavar="SECONDS")] = None,
-    ae_title: str = "PLAINFILM",
+    ae_title: str = _TITLE,
     spool: Path | None = None,
     peer: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     answer_to: str | None = None,
@@ -145,6 +147,7 @@ def serve(
             host,
             dicom_port,
             ae_title,
+            model=dicom_model,
             spool=spool,
             tls=(dicom_tls_cert, dicom_tls_key, dicom_tls_ca),
             peers=peer,
@@ -172,15 +175,17 @@ def _node(
     port: int | None,
     ae_title: str,
     *,
+    model: str | None,
     spool: Path | None,
     tls: tuple[Path | None, Path | None, Path | None],
     **named: Any,
 ) -> Any:
     """What makes the DICOM node once the bundle is open, or nothing."""
     if port is None:
-        if spool or any(tls) or any(named.values()):
+        if ae_title != _TITLE or any(each not in (None, []) for each in (model, spool, *tls, *named.values())):
             raise UsageError(
-                "Expected --dicom-port with --spool, --peer, --answer-to, --poll, --dicom-by, --dicom-wait or --dicom-tls-*; received none. Add it."
+                "Expected --dicom-port with --ae-title, --spool, --peer, --answer-to, --poll, --dicom-model, --dicom-by, --dicom-wait or --dicom-tls-*; "
+                "received none. Add it."
             )
         return None
     from plainfilm.serve.dicom.node import DicomNode

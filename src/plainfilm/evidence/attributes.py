@@ -106,6 +106,12 @@ def view(text: str) -> str:
     return " ".join(word.upper() if word in codes else word for word in words)
 
 
+def is_lateral(view: str) -> bool:
+    """Whether a view, as `traits` gives it, is lateral: `lateral`, `XTABLE lateral`; not `left lateral decubitus`, which is taken from the front."""
+    words = view.casefold().split()
+    return "lateral" in words and not any(word.startswith("decub") for word in words)
+
+
 def _is_told(column: NDArray[Any]) -> bool:
     return bool(np.isfinite(column).any() if column.dtype.kind == "f" else (column != "").any())
 

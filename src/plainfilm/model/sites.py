@@ -85,11 +85,11 @@ def _watched(about: DriftReference, each: Mapping[str, Site], of: Callable[[str]
     )
 
 
-def _decided(own: Decision, site: Site) -> Decision:
-    """Give a decision on two classes as it is made at a site."""
+def _decided(own: Decision, site: Site, share: float) -> Decision:
+    """Give a decision on two classes as it is made at a site; `share` is the prevalence that it was made at."""
     return replace(
         own,
-        combining=own.combining and _combining(own.combining, own, site),
+        combining=own.combining and _combining(own.combining, own, site, share),
         temperature=site.temperature,
         shift=site.shift,
         threshold=site.threshold,
@@ -102,7 +102,7 @@ def at(bundle: Bundle, site: Known) -> Bundle:
     if not isinstance(site, Site):
         return _findings_at(bundle, site)
     own = bundle.classifier.decision
-    decision = _decided(own, site)
+    decision = _decided(own, site, bundle.manifest.prevalence[str(own.positive)])
     others = [name for name in decision.classes if name != decision.positive]
     prevalence = {str(decision.positive): site.prevalence, **dict.fromkeys(others, 1 - site.prevalence)}
     watched = bundle.manifest.drift and _watched(bundle.manifest.drift, {str(own.positive): site}, lambda _: own)
@@ -120,7 +120,7 @@ def at(bundle: Bundle, site: Known) -> Bundle:
 def _findings_at(bundle: Bundle, each: Mapping[str, Site]) -> Bundle:
     """Give the bundle as each finding is told at a site; one that is not named there keeps its own calibration."""
     own, told = bundle.classifier.decision, bundle.metrics.findings or {}
-    moved = {name: _decided(own.of(name), site) for name, site in each.items()}
+    moved = {name: _decided(own.of(name), site, bundle.manifest.prevalence[name]) for name, site in each.items()}
     decision = Decision.joined([moved.get(name) or own.of(name) for name in own.classes])
     watched = bundle.manifest.drift and _watched(bundle.manifest.drift, each, own.of)
     shares = {**bundle.manifest.prevalence, **{name: site.prevalence for name, site in each.items()}}
@@ -145,16 +145,24 @@ def _findings_at(bundle: Bundle, each: Mapping[str, Site]) -> Bundle:
     )
 
 
-def _combining(how: Combining, own: Decision, site: Site) -> Combining:
-    """Move one answer of several films as those of the films move, the thresholds with them."""
+def _combining(how: Combining, own: Decision, site: Site, share: float) -> Combining:
+    """Move one answer of several films as those of the films move, the thresholds with them, and the share of patients as that of films."""
     (slope, shift), carried = _slope_and_shift(own, site), _carried(own, site)
     return structs.replace(
         how,
-        prevalence=site.prevalence,
+        prevalence=_shared(how.prevalence, share, site.prevalence),
         intercept=slope * how.intercept + shift - how.slope * shift,
         threshold=carried(how.threshold),
         lower_threshold=None if how.lower_threshold is None else carried(how.lower_threshold),
     )
+
+
+def _shared(patients: float, films: float, there: float) -> float:
+    """Give the share of patients where the odds of a film change from one share to another; 0 and 1 say nothing, and stay."""
+    if not (0 < patients < 1 and 0 < films < 1):
+        return patients
+    odds = patients / (1 - patients) * (there / (1 - there)) / (films / (1 - films))
+    return odds / (1 + odds)
 
 
 def kept(bundle: Bundle, name: str, site: Known) -> Bundle:

@@ -10,17 +10,18 @@ from plainfilm.harmless import write_table
 from plainfilm.reporting import environment, page, paper_tables
 from plainfilm.reporting.figures import canvas, evaluation
 from plainfilm.reporting.figures.canvas import Drawing
-from plainfilm.reporting.formatting import LABELS, decimal, number
+from plainfilm.reporting.formatting import LABELS, PERCENT, decimal, number
 from plainfilm.reporting.tables import metrics as tables
+from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results import documents
 from plainfilm.results.comparison import Comparison, RecipePair
-from plainfilm.results.estimate import UNDEFINED
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 STABILITY = (
-    "Stability is the share of test images that the training runs of a recipe, alike but for the random seed, all answer "
-    "alike: 1 where the seed changes no answer. The test set judges here; to choose a recipe, look at the validation set "
-    "(comparison.csv), or the number of the winner flatters."
+    "Stability: the share of test images that the training runs of a recipe, alike but for the random seed, all answer "
+    "alike; 100 % where the seed changes no answer."
 )
+CHOOSE = "The test set judges here; to choose a recipe, look at the validation set (comparison.csv), or the number of the winner flatters."
 TESTS = (
     "Differences are the first less the second, with a 95 % interval over patients. AUROCs are tested by DeLong's paired test, accuracies by McNemar's, both "
     "for patients of several films as Obuchowski (1997, 1998) has them; over several seeds the means are compared. p is two-sided and corrected for all tests "
@@ -105,6 +106,9 @@ def write_page(shown: ComparisonPage, out: Path, formats: Sequence[str] = ()) ->
     values = {
         "report": shown,
         "stability": STABILITY,
+        "choose": CHOOSE,
+        "several": any(len(each.accuracy.values) > 1 for each in recipes),
+        "every": [[_every(name, own) for name, own in each.metrics.items()] for each in recipes],
         "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
         "strips": [[tables.place(value, scale) for value in row] for row in known],
         "means": [tables.place(each.accuracy.mean, scale) for each in recipes],
@@ -122,6 +126,10 @@ def write_page(shown: ComparisonPage, out: Path, formats: Sequence[str] = ()) ->
     ]:
         drawings["auroc-differences"] = evaluation.differences(differences)
     page.write(out, "comparison.html", page.render("comparison.html", values), drawings, formats)
+
+
+def _every(name: str, own: Estimate) -> Cell:
+    return tables.cell(own, (0.0, 1.0), in_percent=name in PERCENT)
 
 
 def _shown(pair: RecipePair) -> dict[str, object]:

@@ -16,12 +16,11 @@ from plainfilm.reporting import environment, page, report_data
 from plainfilm.reporting.figures import clinical_utility, evaluation
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.evaluation import Curve, Reliability
-from plainfilm.reporting.tables import by_patient as patient_tables
+from plainfilm.reporting.tables import answers as answer_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import external, subgroups
-from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import of_findings as finding_tables
-from plainfilm.reporting.tables import three_answers as three_tables
+from plainfilm.reporting.tables.answers import AnswersShown, OfFindings
 from plainfilm.reporting.view_model import Counts
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 
@@ -119,8 +118,9 @@ def write(out: Path, report: ExternalReport, metrics: ExternalMetrics) -> None:
     files: dict[str, Drawing | None] = dict(drawings)
     if found.external.confusion_matrix:
         files["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
-    values = _head(found) | _tables(found) | _findings(found, metrics) | _recalibration(report) | _outliers(found) | {
+    values = _head(found) | _tables(found) | _recalibration(report) | _outliers(found) | {
         "report": _about(report, metrics) | {"roc": lines[0], "precision_recall": lines[1]},
+        "answers": _answers(found, metrics),
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
     }  # fmt: skip
     page.write(out, "report.html", page.render("external.html", values), files, report.formats)
@@ -170,43 +170,46 @@ def _head(found: ExternalEvaluation) -> Values:
     }
 
 
-def _findings(found: ExternalEvaluation, metrics: ExternalMetrics) -> Values:
-    """Lay out each finding; nothing for classes."""
+def _answers(found: ExternalEvaluation, metrics: ExternalMetrics) -> AnswersShown:
+    """Lay out the answers here, beside the model's own test set."""
+    return answer_tables.show(
+        ("Here", found.external),
+        ("Own test set", None if found.cohort.is_own else found.internal),
+        classes=found.decision.classes,
+        positive=found.decision.positive,
+        three_answers=[("Here", found.three_answers)] if found.three_answers else (),
+        by_patient=(found.by_patient, "external") if found.by_patient else None,
+        of_findings=_of_findings(metrics),
+    )
+
+
+def _of_findings(metrics: ExternalMetrics) -> OfFindings:
+    """Lay out each finding by itself; nothing of classes."""
     each = metrics.findings or {}
     three = {name: (own, own.three_answers, "") for name, own in each.items() if own.three_answers}
     joined = {name: (own.by_patient, own.by_patient.splits["external"]) for name, own in each.items() if own.by_patient}
-    return {
-        "finding_tables": [finding_tables.three_answers(three), finding_tables.by_patient(joined)],
-        "finding_rows": external.finding_rows(metrics),
-        "micro": tables.micro_cells(found.external),
-        "speaks": found.speaks,
-    }
+    return OfFindings(
+        rows=external.finding_rows(metrics),
+        tables=[finding_tables.three_answers(three), finding_tables.by_patient(joined)],
+        measured=[own.splits.external for own in each.values()],
+    )
 
 
 def _tables(found: ExternalEvaluation) -> Values:
-    classes, positive, store = found.decision.classes, found.decision.positive, found.cohort.store
-    metrics, internal, matrix = found.external, found.internal, found.external.confusion_matrix
+    store = found.cohort.store
     stands_for, left_out = found.cohort.labels.stands_for, found.cohort.labels.left_out
     return {
-        "test": metrics,
-        "own": internal,
-        "metric_groups": tables.metric_groups(metrics, None if found.cohort.is_own else internal, positive=positive,
-                                              of="finding" if found.findings else "class"),
-        "class_rows": [] if found.findings else tables.class_rows(metrics),
-        "calibration_rows": tables.calibration_rows(
-            [("Here", metrics), ("Own test set", None if found.cohort.is_own else internal)], positive),
+        "test": found.external,
+        "own": found.internal,
         "calibrated": found.calibrated,
-        "confusion": tables.confusion_rows(matrix, classes) if matrix else [],
+        "speaks": found.speaks,
         "drops": external.drops(found.external, found.internal, found.drop),
         "sources": Counts(row_label="class", column_label="source", rows=_of_sources(found), columns=found.sources.names, counts=found.sources.table),
         "labels": [(label, stands_for.get(label), left_out.get(label, 0)) for label in sorted({*stands_for, *left_out})],
         "subgroups": subgroups.show(found.subgroups),
         "utility": found.utility and utility_tables.show(found.utility),
-        "three_answers": found.three_answers and three_tables.show([("Here", found.three_answers)]),
-        "by_patient": found.by_patient and patient_tables.show(found.by_patient, "external", found.external),
         "lower": found.decision.lower_threshold,
         "mistakes": report_data.mistakes(store, found.predictions.scores, found.decision),
-        "wrong": tables.wrong_answers(matrix) + sum(tables.wrong_answers(own.external.confusion_matrix) for own in found.findings.values()),
         "facts": report_data.facts(store),
         "problems": report_data.problems(store),
     }  # fmt: skip

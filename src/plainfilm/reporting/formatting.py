@@ -4,7 +4,7 @@ import math
 from datetime import datetime
 
 from plainfilm.harmless import harmless
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.estimate import Estimate, written
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 MISSING = "–"
@@ -32,13 +32,13 @@ def number(value: float | None) -> float | None:
 def percent(of: Estimate | float | None, *, unit: bool = True) -> str:
     """Write a share, or the value of a metric, in per cent with one decimal."""
     share = number(of.value if isinstance(of, Estimate) else of)
-    return MISSING if share is None else f"{100 * share:.1f}" + (f"{NARROW_SPACE}%" if unit else "")
+    return MISSING if share is None else written(100 * share, ".1f") + (f"{NARROW_SPACE}%" if unit else "")
 
 
 def decimal(of: Estimate | float | None, *, unit: bool = True) -> str:  # noqa: ARG001 - same call as `percent`
     """Write a number, or the value of a metric, with three decimals."""
     known = number(of.value if isinstance(of, Estimate) else of)
-    return MISSING if known is None else f"{known:.3f}"
+    return MISSING if known is None else written(known, ".3f")
 
 
 def interval(metric: Estimate, kind: str = "percent") -> str:

@@ -1,7 +1,7 @@
 """Report of a run, page of an audit: one HTML file each. Draws and writes, computes nothing.
 
-Every number, sentence and picture comes in a frozen `Report` or `AuditPage`; `tables`, `audit_tables`,
-`figures`, `audit_figures` and `wording` give them their form, `page` fills the templates.
+Every number, sentence and picture comes in a frozen `Report` or `AuditPage`; the modules of `tables` and `figures` give
+them their form, `page` fills the templates.
 """
 
 import math
@@ -21,8 +21,8 @@ from plainfilm.reporting.figures import clinical_utility, evaluation, learning_c
 from plainfilm.reporting.figures import explanation as looked_figures
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.evaluation import Curve, Reliability
+from plainfilm.reporting.tables import answers as answer_tables
 from plainfilm.reporting.tables import audit as audit_tables
-from plainfilm.reporting.tables import by_patient as patient_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import explanation as looked_tables
 from plainfilm.reporting.tables import in_time as time_tables
@@ -31,9 +31,7 @@ from plainfilm.reporting.tables import left_out as left_out_tables
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import of_findings as finding_tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
-from plainfilm.reporting.tables import three_answers as three_tables
-from plainfilm.reporting.tables.of_findings import EachFinding
-from plainfilm.reporting.tables.three_answers import ThreeAnswersShown
+from plainfilm.reporting.tables.answers import AnswersShown, OfFindings
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import LeftOutSources, RunMetrics
@@ -136,55 +134,52 @@ def write_report(report: Report, out: Path, formats: Sequence[str] = ()) -> None
         The folder cannot be written.
     """
     drawings = _draw(report)
-    files = dict(drawings)
-    run, matrix = report.result, report.result.test.confusion_matrix
-    if matrix:
-        files["confusion"] = evaluation.confusion(matrix, run.classes)
+    values = _worth(report) | _sections(report) | _training(report) | {
+        "report": report,
+        "run": report.result,
+        "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
+    }  # fmt: skip
+    page.write(out, "report.html", page.render("report.html", values), drawings | _files_alone(report), formats)
+
+
+def _files_alone(report: Report) -> dict[str, Drawing | None]:
+    """Draw what the page shows in another form: confusion matrix, sources left out, audit."""
+    run, files = report.result, dict[str, Drawing | None]()
+    if run.test.confusion_matrix:
+        files["confusion"] = evaluation.confusion(run.test.confusion_matrix, run.classes)
     if run.left_out is not None:
         files["left-out"] = evaluation.forest(_forest(run.left_out))
     if report.audit is not None:
         files |= _of_audit(report.audit)
+    return files
+
+
+def _training(report: Report) -> dict[str, object]:
+    """Lay out the section on training."""
     trainings = evaluation.trainings(report.history)
-    values = _worth(report) | {
-        "report": report,
-        "run": run,
-        "test": run.test,
-        "validation": run.splits.get("validation"),
-        "where": formatting.WHERE[run.tested],
+    return {
         "last_epoch": report.history[-1] if report.history else {},
         "trainings": len(trainings),
         "epochs": max(map(len, trainings), default=0),
+        "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),
+    }
+
+
+def _sections(report: Report) -> dict[str, object]:
+    """Lay out the sections on what was measured; None where there is none."""
+    run = report.result
+    return {
+        "test": run.test,
+        "validation": run.splits.get("validation"),
+        "where": formatting.WHERE[run.tested],
+        "answers": _answers(run),
         "left_out": run.left_out and left_out_tables.show(run.left_out),
         "curve": run.left_out and run.left_out.curve and curve_tables.show(run.left_out.curve),
         "subgroups": subgroup_tables.show(report.subgroups),
         "utility": report.utility and utility_tables.show(report.utility),
-        "three_answers": _three_answers(run),
-        "by_patient": run.by_patient and patient_tables.show(run.by_patient, run.tested, run.test),
         "in_time": run.in_time and time_tables.show(run.in_time, run.splits["validation"], run.test),
-        "lower": report.lower_threshold,
         "looked": report.explanation and looked_tables.show(report.explanation),
-        "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
-        "metric_groups": tables.metric_groups(
-            run.test, run.splits.get("validation"), positive=run.positive, of="finding" if run.findings else "class"
-        ),
-        "class_rows": [] if run.findings else tables.class_rows(run.test),
-        "finding_rows": tables.finding_rows(run),
-        "micro": tables.micro_cells(run.test),
-        "finding_tables": _of_each_finding(run),
-        "calibration_rows": tables.calibration_rows(
-            [
-                ("Test" if run.tested == "test" else "Held-out folds", run.test),
-                ("Validation", run.splits.get("validation")),
-            ],
-            run.positive,
-        ),
-        "calibrated": run.is_calibrated,
-        "confusion": tables.confusion_rows(matrix, run.classes) if matrix else [],
-        "wrong": tables.wrong_answers(matrix)
-        + sum(tables.wrong_answers(own.splits[run.tested].confusion_matrix) for own in (run.findings or {}).values()),
-        "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),
     }
-    page.write(out, "report.html", page.render("report.html", values), files, formats)
 
 
 def write_audit(audit: AuditPage, out: Path, formats: Sequence[str] = ()) -> None:
@@ -204,16 +199,22 @@ def _of_audit(found: AuditFindings) -> dict[str, Drawing | None]:
     return {"audit": audit_figures.picture(found), "audit-probes": evaluation.probes(found.result)}
 
 
-def _three_answers(run: RunMetrics) -> ThreeAnswersShown | None:
-    """Lay out the answers and the unsure band on the tested and the validation set; None with one threshold."""
-    if run.three_answers is None:
-        return None
-    found, tested = run.three_answers.splits, "Test" if run.tested == "test" else "Held-out folds"
-    return three_tables.show([(tested, found[run.tested]), ("Validation", found["validation"])])
+def _answers(run: RunMetrics) -> AnswersShown:
+    """Lay out the answers on the tested set, beside the validation set."""
+    tested, three = "Test" if run.tested == "test" else "Held-out folds", run.three_answers
+    return answer_tables.show(
+        (tested, run.test),
+        ("Validation", run.splits.get("validation")),
+        classes=run.classes,
+        positive=run.positive,
+        three_answers=[(tested, three.splits[run.tested]), ("Validation", three.splits["validation"])] if three else (),
+        by_patient=(run.by_patient, run.tested) if run.by_patient else None,
+        of_findings=_of_findings(run),
+    )
 
 
-def _of_each_finding(run: RunMetrics) -> list[EachFinding | None]:
-    """Lay out three answers and answers by patient of each finding; nothing of classes."""
+def _of_findings(run: RunMetrics) -> OfFindings:
+    """Lay out each finding by itself; nothing of classes."""
     found, part = run.findings or {}, run.tested
     three = {
         name: (own, own.three_answers.splits[part], own.three_answers.sentence)
@@ -221,7 +222,11 @@ def _of_each_finding(run: RunMetrics) -> list[EachFinding | None]:
         if own.three_answers
     }
     joined = {name: (own.by_patient, own.by_patient.splits[part]) for name, own in found.items() if own.by_patient}
-    return [finding_tables.three_answers(three), finding_tables.by_patient(joined)]
+    return OfFindings(
+        rows=tables.finding_rows(run),
+        tables=[finding_tables.three_answers(three), finding_tables.by_patient(joined)],
+        measured=[own.splits[part] for own in found.values()],
+    )
 
 
 def _forest(found: LeftOutSources) -> list[tuple[str, Estimate]]:

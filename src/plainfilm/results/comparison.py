@@ -57,7 +57,7 @@ class LeftOutChoice(Record, frozen=True, kw_only=True):
     sources: Annotated[
         Mapping[str, SourceChoice] | None, Meta(description="By source; null where no nested choice can be made.")
     ] = None
-    worst: Annotated[Share | None, Meta(description="The least of these AUROCs.")] = None
+    worst: Annotated[Share | None, Meta(description="The least of these AUROCs, its mean over the seeds.")] = None
     mean: Annotated[Share | None, Meta(description="Their mean.")] = None
     sentence: Annotated[str, Meta(description="The same in words.")]
 

@@ -39,5 +39,11 @@ class Estimate(msgspec.Struct, frozen=True):
         return not np.isnan(self.value)
 
 
+def written(value: float, form: str) -> str:
+    """Write a number in a format such as ".3f" or "+.1f": a minus sign for a hyphen, and no sign before what rounds to 0."""
+    text = f"{value:{form}}"
+    return text.replace("-", "\N{MINUS SIGN}") if text.strip("+-0.") else text.lstrip("+-")
+
+
 UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 ShareEstimate = Annotated[Estimate, Meta(extra_json_schema={"range": "0 to 1"})]

@@ -35,6 +35,7 @@ class AnswerLog:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = path.absolute(), clock
         self._starts: dict[str, Line] = {}
+        self._owed = list[Line]()  # starts that the file lacks still
         self._lock = threading.Lock()
         self._file, self._is_torn, self._said = -1, False, -_SAID_EVERY_S
         self.written = self.lost = 0
@@ -49,7 +50,8 @@ class AnswerLog:
         """Say which bundle answers from now on; said again wherever a new file is begun."""
         with self._lock:
             self._starts[bundle] = start
-            self._put(start)
+            self._owed.append(start)
+            self._put()
 
     def answer(self, line: Line) -> None:
         """Append an answer."""
@@ -66,13 +68,16 @@ class AnswerLog:
                 os.close(self._file)
                 self._file = -1
 
-    def _put(self, line: Line) -> bool:
+    def _put(self, *lines: Line) -> bool:
         try:
             if self._is_moved():
                 self._open()
-                for start in self._starts.values():
-                    self._write(encoded(start))
-            self._write(encoded(line))
+                self._owed = [*self._starts.values()]
+            while self._owed:
+                self._write(encoded(self._owed[0]))
+                del self._owed[0]
+            for line in lines:
+                self._write(encoded(line))
         except OSError as error:
             if self._clock() - self._said >= _SAID_EVERY_S:
                 self._said = self._clock()
@@ -90,9 +95,10 @@ class AnswerLog:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self._file >= 0:
-            os.close(self._file)
+        before = self._file
         self._file = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600)
+        if before >= 0:
+            os.close(before)
         size = os.fstat(self._file).st_size
         self._is_torn = size > 0 and _last_byte(self._path) != b"\n"
 

@@ -370,7 +370,7 @@ def _prevalence(form: Form) -> Prevalence | None:
         raise Refused(
             400,
             "prevalence",
-            "Expected a prevalence between 0 and 1, or of findings NAME=SHARE with commas between; received no number. Leave it out, or write 0.05.",
+            "Expected a prevalence between 0 and 1, or of findings NAME=SHARE with commas between, each once; received another text. Leave it out, or write 0.05.",
         ) from None
 
 

@@ -1,7 +1,9 @@
 """Who shows a token, and what that lets them do: named tokens of a file, each with its rights and its models, and the one for everybody."""
 
+import errno
 import hashlib
 import hmac
+import os
 import tomllib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -101,10 +103,17 @@ def read(file: Path | None, *, models: Collection[str], everybodys: str | None =
     return Tokens(entries)
 
 
+def _content(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        text = stream.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:  # half of it would leave tokens out
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return text
+
+
 def _named(file: Path) -> dict[str, _Entry]:
     try:
-        with file.open("rb") as stream:
-            given = tomllib.loads(stream.read(_MOST_BYTES).decode())
+        given = tomllib.loads(_content(file).decode())
         found = msgspec.convert(given, dict[Annotated[str, msgspec.Meta(pattern=rf"^{_NAME}\Z")], _Entry])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise UsageError(

@@ -266,9 +266,7 @@ def _fitted_to(found: external.ExternalEvaluation) -> FittedTo:
     """Give what was fitted to labelled radiographs of two classes, or of one finding."""
     if found.recalibration is None:
         raise ValueError("Expected a recalibration; none was fitted.")
-    stated = found.recalibration.fit.prevalence
-    share = found.recalibration.share if stated is None else stated
-    return FittedTo(fit=found.recalibration.fit, radiographs=len(found.cohort.rows), prevalence=share)
+    return FittedTo.labelled(found.recalibration, radiographs=len(found.cohort.rows))
 
 
 def _recalibrated(plan: Plan, selected: Cohort, fitted: FittedTo | Mapping[str, FittedTo]) -> Bundle:

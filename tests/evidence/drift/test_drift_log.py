@@ -75,6 +75,15 @@ def test_outcomes_are_joined_by_an_id_that_was_kept(tmp_path):
     assert (own.outcomes.metrics.n, own.outcomes.metrics.groups) == (4, 2)
 
 
+def test_outcomes_of_patients_whom_nobody_names_stand_alone(tmp_path):
+    every = list(answers(6))
+    log = logged(tmp_path / "log", [msgspec.structs.replace(line, id=None) for _, line in every])
+    names = ["7", "007", "Anonymous", "unknown", "", "anonymous"]
+    rows = [[line.image, "COVID", name] for (_, line), name in zip(every, names, strict=True)]
+    (own,) = plainfilm.drift(log, outcomes=table(tmp_path / "o.csv", ["image", "outcome", "patient"], rows)).bundles
+    assert (own.outcomes.metrics.n, own.outcomes.metrics.groups) == (6, 5)
+
+
 def test_outcomes_sought_by_the_answer_are_warned_of(tmp_path):
     every = list(answers())
     log = logged(tmp_path / "log", [line for _, line in every])

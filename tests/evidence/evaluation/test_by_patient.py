@@ -42,6 +42,8 @@ def test_lateral_films_have_no_say_where_a_patient_has_others():
     found = Films.of(Rows([5, 5, 7, 7, 9], ["PA", "LATERAL", "lateral", "LL", ""]), np.arange(5))
     assert found.used.tolist() == [True, False, True, True, True]
     assert found.codes.tolist() == [0, 1, 1, 2]
+    odd = Films.of(Rows([5, 5, 7, 7], ["AP", "XTABLE LATERAL", "PA", "left lateral decubitus"]), np.arange(4))
+    assert odd.used.tolist() == [True, False, True, True]
     assert found.labels(np.array([False, True, False, True, False])).tolist() == [1, 1, 0]  # ill by whichever film
     assert found.labels(np.array([False, False, False, True, True])).tolist() == [0, 1, 1]
 
@@ -128,7 +130,7 @@ def test_a_site_moves_answers_of_patients_as_those_of_their_films():
         rule="mean", slope=1.4, intercept=-0.3, threshold=0.45, lower_threshold=0.1, prevalence=0.4, decided=True
     )
     site = Site.__struct_fields__ and type("There", (), {"temperature": 0.9, "shift": -0.7, "prevalence": 0.2})
-    moved = sites._combining(how, own, site)
+    moved = sites._combining(how, own, site, 0.3)
     raw = np.array([-2.0, 0.5, 3.0])
     here, there = raw / 1.3 + 0.2, raw / 0.9 - 0.7
     slope, shift = 1.3 / 0.9, -0.7 - 1.3 / 0.9 * 0.2

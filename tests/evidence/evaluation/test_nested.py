@@ -59,3 +59,7 @@ def test_the_worst_source_is_that_of_each_seed_as_it_is_shown():
     found = nested.choose(third, beside, "worst")
     assert found.chosen.tolist() == [1, 0, 1]
     assert found.areas.tolist() == pytest.approx([0.74, 0.75, 0.74])
+    assert found.worst == pytest.approx((0.70 + 0.74) / 2)
+    assert (
+        choice(third, beside, "worst", candidates=("unsteady", "steady"), sources=("a", "b", "c")).worst == found.worst
+    )

@@ -4,6 +4,7 @@ import pytest
 from made_metrics import metrics
 from plainfilm.evidence.evaluation import sample_size
 from plainfilm.evidence.statistics.discrimination import delong
+from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.results.estimate import Estimate
 
 
@@ -16,8 +17,18 @@ def test_twice_the_patients_give_the_interval_that_is_foretold():
     assert (foretold.low, foretold.high) == pytest.approx((twice.low, twice.high), abs=2e-3)
 
 
-def test_a_perfect_value_comes_nearer_by_the_number():
-    assert sample_size.narrower(Estimate(1.0, 0.9, 1.0), 2) == Estimate(1.0, 0.95, 1.0)
+@pytest.mark.parametrize("hits", [0, 1])
+@pytest.mark.parametrize("patients", [1, 4, 300])
+def test_a_share_of_none_or_all_comes_nearer_as_wilsons_interval_does(hits, patients):
+    foretold = sample_size.narrower(wilson(np.full(patients, hits)), 2)
+    twice = wilson(np.full(2 * patients, hits))
+    assert (foretold.value, foretold.low, foretold.high) == pytest.approx((hits, twice.low, twice.high))
+
+
+def test_a_perfect_area_comes_nearer_as_newcombes_interval_does():
+    labels = np.repeat([0, 1], 40)
+    foretold, twice = sample_size.narrower(delong(labels, labels), 2), delong(np.tile(labels, 2), np.tile(labels, 2))
+    assert foretold.low == pytest.approx(twice.low, abs=3e-3)
 
 
 def test_the_note_names_what_is_known():

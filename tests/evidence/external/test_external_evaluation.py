@@ -73,8 +73,7 @@ def written(folder, name, found, recalibrated=None, **changed):
 
 
 def recalibrated(bundle, found, **changed):
-    fitted = found.recalibration
-    fitted = FittedTo(fit=fitted.fit, radiographs=len(found.cohort.rows), prevalence=fitted.share)
+    fitted = FittedTo.labelled(found.recalibration, radiographs=len(found.cohort.rows))
     return recalibrate(bundle, fitted, store=found.cohort.store, created="2026-01-02T03:04:05+00:00", **changed)
 
 
@@ -309,7 +308,7 @@ def test_the_second_bundle_gives_the_same_answers_and_probabilities_that_fit(fol
     assert np.square(chance - labels).mean() < metrics["splits"]["external"]["brier"]["value"]
     assert second.classifier.decision.shift == pytest.approx(metrics["recalibration"]["shift"])
     assert second.classifier.decision.threshold == metrics["recalibration"]["threshold"]
-    assert second.manifest.prevalence["square"] == pytest.approx(labels.mean())
+    assert second.manifest.prevalence["square"] == pytest.approx(chance.mean())
     assert second.manifest.recalibrated.radiographs == 80
     assert second.metrics.threshold == second.classifier.decision.threshold
     assert "## Recalibrated" in second.card

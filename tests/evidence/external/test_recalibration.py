@@ -6,6 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit
 
 from plainfilm.evidence.external import recalibration
+from plainfilm.evidence.external.recalibrated_bundle import FittedTo
 from plainfilm.evidence.external.recalibration import Fit, fit_to_labels, fit_to_prevalence, measure, too_low, why_not
 from plainfilm.evidence.statistics.calibration_line import shift_to
 from plainfilm.results import documents
@@ -186,6 +187,19 @@ def test_probabilities_that_are_all_0_or_1_give_finite_numbers(odds):
         assert np.isfinite([fit.shift, fit.slope, fit.moved(0.4)]).all()
         assert fit.slope > 0
         assert "log odds" in fit.sentence
+
+
+def test_what_few_labels_do_not_move_keeps_the_prevalence_that_it_holds_at():
+    """Of 24 films 10 are sick where 12 were expected: nothing is moved, so a prevalence that is stated later starts from these 12."""
+    odds, labels = np.repeat([0.5, -0.5], 12), np.repeat([1, 0, 1, 0], [7, 5, 3, 9])
+    found = measure(odds, labels, positive="COVID", threshold=0.5, group=np.arange(24))
+    assert (found.fit.slope, found.shift) == (1.0, 0.0)
+    kept = FittedTo.labelled(found, radiographs=24)
+    assert (kept.prevalence, kept.share) == pytest.approx((0.5, 10 / 24))
+    many = measure(np.repeat(odds, 50), np.repeat(labels, 50), positive="COVID", threshold=0.5, group=np.arange(1200))
+    assert FittedTo.labelled(many, radiographs=1200).prevalence == pytest.approx(10 / 24, abs=0.01)
+    stated = measure(odds, labels, positive="COVID", threshold=0.5, group=np.arange(24), prevalence=0.3)
+    assert FittedTo.labelled(stated, radiographs=24).prevalence == 0.3
 
 
 # A known prevalence, without labels

@@ -42,7 +42,6 @@ def film(chance, level="ok", **more):
     return Prediction(file=f"{chance}", label=None, level=level, probabilities=told, **more)
 
 
-@pytest.mark.trains
 def test_a_run_says_how_and_measures_by_patient(run):
     found, how = run.result.by_patient, bundle.load(run.folder).classifier.decision.combining
     assert found.rule == how.rule
@@ -53,7 +52,6 @@ def test_a_run_says_how_and_measures_by_patient(run):
     assert "AUROC by patient, test set" in (run.folder / "card.md").read_text()
 
 
-@pytest.mark.trains
 def test_answers_join_as_training_chose_and_name_nobody(predictor, run, call):
     folder = run.folder.parent / "films"
     with (folder / "metadata.csv").open(newline="") as file:
@@ -86,7 +84,6 @@ def test_answers_join_as_training_chose_and_name_nobody(predictor, run, call):
     assert About.of(predictor, by="patient").threshold == how.threshold
 
 
-@pytest.mark.trains
 def test_refused_unreadable_and_lateral_films_have_no_say(predictor):
     films = [film(0.8), film(0.4, "flagged", reasons=("unusual",)), film(0.9, "refused"), film(0.5, "unreadable"),
              film(0.1, "flagged", reasons=("looks like a lateral view",))]  # fmt: skip
@@ -103,7 +100,6 @@ def test_refused_unreadable_and_lateral_films_have_no_say(predictor):
     assert (none.level, none.probabilities, none.reasons) == ("unreadable", {}, ("broken",))
 
 
-@pytest.mark.trains
 def test_answers_come_in_the_order_of_first_films_and_move_with_the_prevalence(predictor):
     units = grouping.numbered(["b", "a", "b", "c"])
     assert units == [0, 1, 0, 2]
@@ -116,11 +112,12 @@ def test_answers_come_in_the_order_of_first_films_and_move_with_the_prevalence(p
     assert found[1].at_prevalence == pytest.approx(expit(odds))
 
 
-@pytest.mark.trains
 def test_arrays_need_a_patient_each(predictor):
     films = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
     found = predictor.predict(list(films), by="patient", patients=["x", "y", "x"])
     assert [len(each.films) for each in found] == [2, 1]
+    unknown = predictor.predict([*films, *films], by="patient", patients=["x", "", "", "nan", "Anonymous", "x"])
+    assert [len(each.films) for each in unknown] == [2, 1, 1, 1, 1]
     with pytest.raises(UsageError, match="Expected a patient for each of 3 films; received 2"):
         predictor.predict(list(films), by="patient", patients=["x", "y"])
     with pytest.raises(UsageError, match="Expected patients with arrays"):
@@ -128,13 +125,20 @@ def test_arrays_need_a_patient_each(predictor):
 
 
 def test_headers_name_studies_and_patients(tmp_path):
-    told = {"a": ("P1", "1.2.1"), "b": ("P1", "1.2.2"), "c": ("P2", "1.2.3"), "d": ("P1", "1.2.1")}
+    told = {
+        "a": ("P1", "1.2.1"),
+        "b": ("P1", "1.2.2"),
+        "c": ("P2", "1.2.3"),
+        "d": ("P1", "1.2.1"),
+        "f": ("ANONYMOUS", "1.2.4"),
+        "g": ("anonymous", "1.2.5"),
+    }
     for name, (patient, study) in told.items():
         (tmp_path / f"{name}.dcm").write_bytes(instance_bytes(name, PatientID=patient, StudyInstanceUID=study))
     (tmp_path / "e.png").write_bytes(b"no picture")
-    files = [str(tmp_path / name) for name in ("a.dcm", "b.dcm", "c.dcm", "d.dcm", "e.png")]
-    assert grouping.units_of(files, "patient") == ([0, 0, 1, 0, 2], 1)
-    assert grouping.units_of(files, "study") == ([0, 1, 2, 0, 3], 1)
+    files = [str(tmp_path / name) for name in ("a.dcm", "b.dcm", "c.dcm", "d.dcm", "e.png", "f.dcm", "g.dcm")]
+    assert grouping.units_of(files, "patient") == ([0, 0, 1, 0, 2, 3, 4], 3)
+    assert grouping.units_of(files, "study") == ([0, 1, 2, 0, 3, 4, 5], 1)
 
 
 def test_a_table_names_them_by_path_or_by_a_name_that_occurs_once(tmp_path):

@@ -174,7 +174,7 @@ def test_copies_do_not_let_an_image_judge_itself():
 
 
 def test_enough_images_say_what_is_promised(detector):
-    assert "0.5%" in detector.promise
+    assert "0.5 %" in detector.promise
     assert "Too few" not in detector.promise
     assert detector.promised <= outliers.CEILING
 

@@ -13,6 +13,7 @@ from plainfilm.evidence.statistics.intervals import (
     macro_average,
     mean,
     proportion,
+    student,
     wilson,
 )
 from plainfilm.results import documents
@@ -260,3 +261,7 @@ def test_an_undefined_estimate_is_none_in_json():
 def test_wilson_says_what_does_not_fit(arguments, complaint):
     with pytest.raises(ValueError, match=complaint):
         wilson(**arguments)
+
+
+def test_groups_that_are_alike_leave_students_t_all_its_freedom():
+    assert student(np.zeros(8), 7, 0.95) == pytest.approx(2.364624)  # qt(0.975, 7) of R

@@ -206,6 +206,18 @@ def test_few_patients_of_many_films_are_tested_by_the_difference_that_they_make(
     assert found.p == 1  # 9 - 8 = 1 is the least that these differences can make
 
 
+@pytest.mark.parametrize(("answers", "patients"), [(20, 20), (5, 1)])
+def test_patients_who_all_differ_alike_leave_an_interval_of_some_width(answers, patients):
+    """All right against all wrong; and one patient alone, of whose kind nobody knows another."""
+    right, wrong = np.ones(answers, bool), np.zeros(answers, bool)
+    found = mcnemar_test(right, wrong, group=np.arange(answers) % patients).difference
+    assert found.value == found.high == 1
+    wilson_low = 1 / (1 + 1.959964**2 / patients)
+    assert found.low == pytest.approx(2 * wilson_low - 1)
+    alone = mcnemar_test(np.arange(5) < 3, np.arange(5) < 4, group=np.zeros(5)).difference
+    assert alone.low < -0.8 < alone.value < 0.6 < alone.high
+
+
 def test_few_patients_of_one_film_have_the_exact_binomial_p():
     one, other = np.arange(12) < 9, np.arange(12) >= 4  # 4 against 3
     assert mcnemar_test(one, other).p == pytest.approx(binomtest(4, 7).pvalue)

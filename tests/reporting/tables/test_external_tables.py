@@ -12,6 +12,7 @@ from plainfilm.results.external import (
     PerformanceDrop,
 )
 
+MINUS = "\N{MINUS SIGN}"
 SHARE = Estimate(0.5, 0.4, 0.6)
 
 
@@ -36,8 +37,8 @@ def test_a_drop_is_in_points_where_its_metric_is_in_per_cent():
     shown = {row.label: row.drop for row in rows}
     assert (shown["Accuracy"].value, shown["Accuracy"].interval) == ("+20.0", "+5.0 to +35.0")
     assert (shown["AUROC"].value, shown["AUROC"].interval) == (
-        f"{external.MINUS}0.100",
-        f"{external.MINUS}0.200 to +0.000",
+        f"{MINUS}0.100",
+        f"{MINUS}0.200 to 0.000",
     )
     assert shown["Sensitivity"].value == MISSING
     assert shown["Sensitivity"].at is None
@@ -65,7 +66,7 @@ def test_the_excess_of_probabilities_has_its_sign():
     after = CalibrationFit(brier=SHARE, ece=UNDEFINED, excess=Estimate(0.01, -0.02, 0.04))
     rows = external.fits(before, after)
     assert [row.label for row in rows[:2]] == ["Brier score", "ECE"]
-    assert (rows[2].first.value, rows[2].second.value) == (f"{external.MINUS}0.250", "+0.010")
+    assert (rows[2].first.value, rows[2].second.value) == (f"{MINUS}0.250", "+0.010")
     assert rows[1].second.value == MISSING
 
 

@@ -1,6 +1,7 @@
 // Corrections of what a look found. Each is one option of `plainfilm ingest`; nothing is worked out here.
 
 import { ARCHIVE } from "./drop.js";
+import { paired, pairOf } from "./names.js";
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
 import { button, folded, name, pick, select, small, swap } from "./pieces.js";
@@ -11,7 +12,6 @@ const ROLES = [["class", "role.class"], ["split", "role.split"], ["source", "rol
 const COLUMNS = ["label_column", "file_column", "patient_column", "source_column"];
 const OWN = ["sources", "out", "classes", "mapping", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
 const PICTURE_PX = 256;
-const PAIR = /^("(?:[^"]|"")*"|[^=]*)=(.*)$/s;
 
 export class Corrections {
   /** `corrected(read, left)` is called with the options of reading that are wanted, and the classes left out. */
@@ -94,7 +94,7 @@ export class Corrections {
 
   /** Pairs of a label of the data and the class that it is, as the option takes them. */
   get pairs() {
-    return [this.read.mapping ?? []].flat().map((pair) => (pair.match(PAIR) ?? []).slice(1).map(unquoted)).filter((pair) => pair.length);
+    return [this.read.mapping ?? []].flat().map(pairOf).filter(Boolean);
   }
 
   showJoins(classes) {
@@ -125,7 +125,7 @@ export class Corrections {
   }
 
   join(pairs) {
-    this.set({ mapping: pairs.map((pair) => pair.map(quoted).join("=")), classes: null }, []);
+    this.set({ mapping: pairs.map((pair) => paired(...pair)), classes: null }, []);
   }
 
   // Folders
@@ -194,10 +194,6 @@ function typed(words, value, chosen, key) {
   field.addEventListener("change", () => chosen(field.value.trim()));
   return pick(words, field);
 }
-
-/** A name as the option takes it: with a comma, = or a quote in it in double quotes. */
-const quoted = (called) => (/[,="]/.test(called) ? `"${called.replaceAll('"', '""')}"` : called);
-const unquoted = (written) => (/^".*"$/s.test(written) ? written.slice(1, -1).replaceAll('""', '"') : written);
 
 /** Pairs under which the chosen classes are one: what was joined into one of them before comes along. */
 function joinedPairs(pairs, chosen, called) {

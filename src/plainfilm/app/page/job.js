@@ -3,6 +3,7 @@
 import { Curve } from "./curve.js";
 import { make } from "./parts.js";
 import { button, Commands, english, link, name, place, problem, small, strong, sure, swap, title } from "./pieces.js";
+import { openOf } from "./project.js";
 import { ask } from "./server.js";
 import { duration, moment, number, percent, t } from "./words.js";
 
@@ -19,7 +20,7 @@ export function madeBy(job, app) {
   if (!job.made) return null;
   const project = app.project(job.project);
   const made = project?.runs.find(({ path }) => path === job.made);
-  if (made) return place([made.kind === "relabel" ? "doubts" : "run", project.name, made.name]);
+  if (made) return openOf(project, made);
   return project ? place(["project", project.name]) : null;
 }
 
@@ -31,10 +32,9 @@ function failedOn({ state, verb, project }, app) {
 
 /** What can be done with a job in its state. */
 function actions(job, app, told) {
-  const post = (verb, body = {}) => async () => {
+  const post = (verb) => async () => {
     try {
-      const answer = await ask(`api/job/${job.id}/${verb}`, { body });
-      if (verb === "again" && answer.id !== job.id) app.begin(answer);
+      await ask(`api/job/${job.id}/${verb}`, { body: {} });
       if (verb === "forget" && window.location.hash === place(["job", job.id])) app.go("#/");
     } catch (error) {
       told(error);

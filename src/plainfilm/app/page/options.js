@@ -1,13 +1,14 @@
 // The options of a command as a form, drawn from their own declarations; what they mean is said as the command says it.
 
+import { namesOf, quoted } from "./names.js";
 import { make } from "./parts.js";
 import { english, small } from "./pieces.js";
 import { ask, at } from "./server.js";
-import { t } from "./words.js";
+import { spoken, t } from "./words.js";
 
-/** All that a verb can be told but what is named in `leaveOut`; with `groups`, of these groups alone. `changed(values)` gets what differs from the defaults. */
+/** All that a verb can be told but what is named in `leaveOut`; with `groups`, of these groups alone, or of all `without` one. `changed(values)` gets what differs from the defaults. */
 export class OptionsForm {
-  constructor(verb, { leaveOut = [], groups = null, changed }) {
+  constructor(verb, { leaveOut = [], groups = null, without = null, changed }) {
     this.options = [];
     this.fields = new Map();
     this.changed = changed;
@@ -15,7 +16,7 @@ export class OptionsForm {
     this.ready = ask(at("api/options", { verb }))
       .then((options) => {
         this.all = options;
-        this.options = options.filter(({ name, group }) => !leaveOut.includes(name) && (!groups || groups.includes(group)));
+        this.options = options.filter(({ name, group }) => !leaveOut.includes(name) && group !== without && (!groups || groups.includes(group)));
         this.draw();
       })
       .catch(() => this.element.replaceChildren(small(t("options.none"))));
@@ -46,7 +47,8 @@ export class OptionsForm {
     const label = make("label", { for: id }, make("code", {}, option.flag));
     const help = make("p", { class: "small muted", id: `${id}-help`, lang: "en" }, option.help);
     field.setAttribute("aria-describedby", `${id}-help`);
-    return make("div", { class: option.kind === "switch" ? "option switch" : "option" }, label, field, help, ...(names ? [names] : []));
+    if (option.again) help.append(" ", make("span", { lang: spoken() }, t("options.lines")));
+    return make("div", { class: option.kind === "switch" ? "option switch" : "option" }, label, field, help, names);
   }
 
   /** What was given and is not the default. */
@@ -60,14 +62,15 @@ export class OptionsForm {
       const value = values[option.name];
       const field = this.fields.get(option.name);
       if (option.kind === "switch") field.checked = value ?? option.default ?? false;
-      else field.value = [value ?? (field.matches("select") ? option.default : "") ?? ""].flat().join(option.kind === "list" ? ", " : "");
+      else if (option.kind === "list") field.value = option.again ? [value ?? []].flat().join("\n") : [value ?? []].flat().map(quoted).join(", ");
+      else field.value = value ?? (field.matches("select") ? option.default : "") ?? "";
     }
   }
 }
 
 const said = (value) => (value === null || value === undefined ? "" : [value].flat().join(", "));
 
-function input({ kind, choices, default: usual }, id) {
+function input({ kind, choices, again, default: usual }, id) {
   if (kind === "switch") return make("input", { type: "checkbox", id, ...(usual ? { checked: "" } : {}) });
   if (choices?.length && kind === "choice") {
     const isListed = choices.map(String).includes(said(usual));
@@ -76,14 +79,16 @@ function input({ kind, choices, default: usual }, id) {
     list.value = isListed ? said(usual) : "";
     return list;
   }
+  if (again) return make("textarea", { id, rows: "2", spellcheck: "false" });
   const attributes = kind === "number" ? { inputmode: "decimal" } : {};
   return make("input", { type: "text", id, placeholder: said(usual), autocomplete: "off", spellcheck: "false", ...attributes });
 }
 
-function valueOf({ kind, default: usual }, field) {
+function valueOf({ kind, again, default: usual }, field) {
   if (kind === "switch") return field.checked === (usual ?? false) ? null : field.checked;
   const text = field.value.trim();
   if (text === "" || text === said(usual)) return null;
-  if (kind === "list") return text.split(",").map((each) => each.trim()).filter(Boolean);
+  if (again) return text.split("\n").map((each) => each.trim()).filter(Boolean);
+  if (kind === "list") return namesOf(text);
   return kind === "number" && Number.isFinite(Number(text)) ? Number(text) : text;
 }

@@ -32,7 +32,8 @@ export function facts(made) {
   return [t(`kind.${made.kind}`), made.recipe, made.kind === "evaluate" && made.data, isNew, moment(made.created)].filter(Boolean).join(" · ");
 }
 
-const openOf = (project, made) => place([made.kind === "relabel" ? "doubts" : "run", project.name, made.name]);
+/** Where a result is shown. */
+export const openOf = (project, made) => place([made.kind === "relabel" ? "doubts" : "run", project.name, made.name]);
 
 function runRow(project, made) {
   return make(

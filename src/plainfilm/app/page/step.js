@@ -1,6 +1,7 @@
 // One command on what was made before: external data, two runs side by side, doubtful labels, corrected labels, more films, an audit.
 
 import { begin, preview } from "./begin.js";
+import { paired } from "./names.js";
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
 import { aside, Commands, folded, link, name, place, problem, select, small, strong, swap, title } from "./pieces.js";
@@ -102,7 +103,7 @@ class Step {
     const chosen = new Map(own);
     const choose = (label) => (value) => {
       chosen.set(label, value);
-      const pairs = [...chosen].filter(([from, to]) => to && own.get(from) !== to).map(([from, to]) => `${from}=${to}`);
+      const pairs = [...chosen].filter(([from, to]) => to && own.get(from) !== to).map((pair) => paired(...pair));
       this.set(pairs.length ? { mapping: pairs } : {}, ["mapping"]);
     };
     const choices = classes.map((each) => [each, each]);

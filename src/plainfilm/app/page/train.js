@@ -16,8 +16,7 @@ export class Training {
     Object.assign(this, { app, commands, project, store, sources: null, read: {}, way: "quick", positive: "", options: {}, timer: 0 });
     this.ways = make("div", { class: "ways" }, ...WAYS.map((way) => this.choice(way)));
     this.positives = make("div", { class: "picks" });
-    this.more = new OptionsForm("train", { leaveOut: OWN, changed: (options) => this.set({ options }) });
-    this.more.ready.then(() => this.hideReading());
+    this.more = new OptionsForm("train", { leaveOut: OWN, without: READING, changed: (options) => this.set({ options }) });
     this.few = make("div");
     this.says = make("div");
     this.starts = strong(t("train.start"), () => begin(this, "api/train"), { id: "train" });
@@ -25,11 +24,6 @@ export class Training {
     const fields = make("fieldset", { class: "train-ways" }, make("legend", {}, t("train.how")), this.ways);
     const actions = make("p", { class: "actions" }, this.starts, aside(t("train.stays")));
     this.element = make("section", { class: "train" }, fields, this.positives, more, this.few, this.says, actions);
-  }
-
-  hideReading() {
-    for (const group of this.more.element.children) if (group.firstElementChild?.textContent === READING) group.remove();
-    this.more.options = this.more.options.filter(({ group }) => group !== READING);
   }
 
   choice(way) {

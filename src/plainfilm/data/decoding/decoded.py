@@ -142,7 +142,7 @@ def colour_remarks(image: Image.Image) -> Remarks:
     return (
         (
             "colour",
-            f"Expected a gray radiograph; received a picture with colour on {share:.0%} of its pixels. "
+            f"Expected a gray radiograph; received a picture with colour on {100 * share:.0f} % of its pixels. "
             "Check that it is a radiograph and not a photograph or an overlay.",
         ),
     )

@@ -75,7 +75,9 @@ def _contrast(counts: NDArray[np.int64]) -> Remarks:
         return ()
     is_narrow = high - low < LEAST_GRAYS
     received = (
-        f"{1 - 2 * TAIL:.0%} of it between {low} and {high}" if is_narrow else f"{extreme:.0%} of it black or white"
+        f"{100 * (1 - 2 * TAIL):.0f} % of it between {low} and {high}"
+        if is_narrow
+        else f"{100 * extreme:.0f} % of it black or white"
     )
     sentence = f"Expected a picture in grays from 0 to 255; received one with {received}. Its window or depth is probably wrong: look at it."
     return (("low-contrast", sentence),)

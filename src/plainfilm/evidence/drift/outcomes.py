@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.spelling import plain_id
 from plainfilm.data.tables.files import read_grid
 from plainfilm.data.tables.findings import ABSENT, UNCERTAIN, finding_state
 from plainfilm.data.tables.grid import Grid
@@ -34,7 +35,7 @@ _UNEVEN = 0.1  # difference of the shares that are known from which a warning st
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was found of a radiograph: the class, or its findings, `A|B`, and the patient, "" for unknown; `line` in the table.
+    """What was found of a radiograph: the class, or its findings, `A|B`, and the patient, "" for unknown or a placeholder; `line` in the table.
 
     `states` has what columns of findings say, 1 or 0, by their names.
     """
@@ -86,7 +87,7 @@ def read(table: Path) -> Outcomes:
         states = {finding: state for finding, cells in others.items() if (state := finding_state(cells[row])) >= ABSENT}
         if not key or not (name or states):
             continue
-        made = Outcome(name, columns["patient"][row] if "patient" in columns else "", line, states)
+        made = Outcome(name, plain_id(columns["patient"][row]) if "patient" in columns else "", line, states)
         first = found.setdefault(key.casefold() if by == "image" else key, made)
         if (first.name, first.states) != (name, states):
             raise UsageError(
@@ -214,7 +215,7 @@ def _warning_of_unsure(unsure: int) -> str:
 def _warning(shares: Mapping[str, float]) -> str:
     if not shares or max(shares.values()) - min(shares.values()) < _UNEVEN:
         return ""
-    told = ", ".join(f"{share:.0%} of those answered {name}" for name, share in shares.items())
+    told = ", ".join(f"{100 * share:.0f} % of those answered {name}" for name, share in shares.items())
     return (
         f"Outcomes are known of {told}: sensitivity and specificity are biased where outcomes are sought by the answer "
         "(verification bias; Begg & Greenes 1983). Predictive values are not."

@@ -50,7 +50,8 @@ class Films:
     def of(cls, store: Store, rows: NDArray[np.int64]) -> "Films":
         """Take the frontal films of each patient of some rows; those of a patient who has no other kind, too."""
         view, group = attributes.traits(store, rows)["view"], store.group[rows]
-        lateral = np.zeros(len(rows), bool) if view is None else np.char.startswith(view.astype(str), "lateral")
+        names, place = np.unique(np.full(len(rows), "") if view is None else view, return_inverse=True)
+        lateral = np.array([attributes.is_lateral(name) for name in names.tolist()], bool)[place]
         used = ~lateral | ~np.isin(group, group[~lateral])
         return cls(used, np.unique(group, return_inverse=True)[1].astype(np.int64))
 
@@ -187,4 +188,5 @@ def _sentence(how: Combining, tested: Units) -> str:
         if how.decided
         else "as it stands: too few patients of the validation set have several films, or none are of one class, to choose or calibrate by"
     )
-    return f"{joined[how.rule]} is the answer by patient, {chosen}. Of {len(tested.labels):,} patients tested {tested.several:,} have several."
+    several = f"{('none', 'one')[tested.several]} has" if tested.several < 2 else f"{tested.several:,} have"
+    return f"{joined[how.rule]} is the answer by patient, {chosen}. Of {len(tested.labels):,} patients tested {several} several."

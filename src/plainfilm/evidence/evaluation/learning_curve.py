@@ -14,7 +14,7 @@ from plainfilm.evidence.evaluation.evaluate import score
 from plainfilm.evidence.evaluation.left_out import areas_of, mean_of
 from plainfilm.evidence.statistics.intervals import Measured, group_codes, variance, within_bounds
 from plainfilm.model.classifier import Trained
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.estimate import Estimate, written
 from plainfilm.results.metrics import CurvePoint, LearningCurve
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -138,8 +138,11 @@ def _of_another(means: Mapping[Key, _Mean]) -> str:
     said = f"With {films:,} films of one hospital, AUROC at those left out is {_value(one)}, with as many of two {_value(two)}"
     gain = two.minus(one)
     gained = f"What another hospital brings cannot be told: {_change(gain)}"
-    if gain.low > 0 or gain.high < 0:
-        gained = f"Another hospital {'brings' if gain.low > 0 else 'costs'} {_change(gain)}"
+    if gain.low > 0:
+        gained = f"Another hospital brings {_change(gain)}"
+    elif gain.high < 0:
+        loss = Estimate(-gain.value, -gain.high, -gain.low)
+        gained = f"Another hospital costs {loss.value:.3f} ({_reach(loss)})"
     if not doubled:
         return f"{said}. {gained}."
     twice = means[1, doubled[films]]
@@ -187,7 +190,11 @@ def _value(mean: _Mean) -> str:
 
 
 def _change(change: Estimate) -> str:
-    return f"{change.value:+.3f} ({change.low:.3f} to {change.high:.3f})".replace("-", "\N{MINUS SIGN}")
+    return f"{written(change.value, '+.3f')} ({_reach(change)})"
+
+
+def _reach(change: Estimate) -> str:
+    return f"{written(change.low, '.3f')} to {written(change.high, '.3f')}"
 
 
 def _word(number: int) -> str:

@@ -61,7 +61,7 @@ def choice(
     if found is None:
         why = "Every score here had a part in the choice, so the best one flatters: a choice without the source that is reported needs three unrelated sources."
         return LeftOutChoice(rank=rank, recipe=best, sentence=f"By the {by}, choose {best}. {why}")
-    worst, mean = float(found.areas.min()), float(found.areas.mean())
+    worst, mean = found.worst, float(found.areas.mean())
     return LeftOutChoice(
         rank=rank,
         recipe=best,

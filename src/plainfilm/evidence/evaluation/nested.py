@@ -11,10 +11,14 @@ from plainfilm.results.comparison import Rank, SourceChoice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nested:
-    """For each source the candidate that the other sources chose, and its AUROC at this one: int64, float64 (sources)."""
+    """For each source the candidate that the other sources chose, and its AUROC at this one: int64, float64 (sources).
+
+    `worst` is the least of these, of several seeds the mean over the least of each.
+    """
 
     chosen: NDArray[np.int64]
     areas: NDArray[np.float64]
+    worst: float
 
 
 def ranked(areas: NDArray[np.float64], rank: Rank) -> NDArray[np.float64]:
@@ -51,8 +55,10 @@ def choose(
             return None
         best = int(ranked(np.stack(others, axis=-1), rank).argmax())
         chosen.append(best)
-        areas.append(float(alone[best, ..., source].mean()))
-    return Nested(chosen=np.array(chosen), areas=np.array(areas))
+        areas.append(alone[best, ..., source])
+    found = np.stack(areas, axis=-1)
+    means = found.reshape(-1, found.shape[-1]).mean(axis=0)
+    return Nested(chosen=np.array(chosen), areas=means, worst=float(found.min(axis=-1).mean()))
 
 
 def at_sources(

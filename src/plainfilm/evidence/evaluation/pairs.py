@@ -15,7 +15,7 @@ from plainfilm.evidence.statistics.intervals import Measured
 from plainfilm.evidence.statistics.metrics import mean_of, measured
 from plainfilm.evidence.statistics.paired import PairedTest, delong_test, holm, mcnemar_test
 from plainfilm.results.comparison import ComparedFinding, MeanPair, Means, RecipePair, TestedDifference
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.estimate import Estimate, written
 
 ALPHA = 0.05
 _TESTS: dict[str, Literal["DeLong", "McNemar"]] = {"auroc": "DeLong", "accuracy": "McNemar"}
@@ -251,7 +251,7 @@ def _sentence(pair: RecipePair, what: str, difference: Estimate, test: TestedDif
         more, less = (one, other) if value > 0 else (other, one)
         said = f"{what} of {more} is {abs(value):.3f} above that of {less}"
         low, high = (low, high) if value > 0 else (-high, -low)
-    return f"{said} ({low:.3f} to {high:.3f}; {test.test}, p {_p(test.p_corrected)} corrected): {_because(test, means)}"
+    return f"{said} ({written(low, '.3f')} to {written(high, '.3f')}; {test.test}, p {_p(test.p_corrected)} corrected): {_because(test, means)}"
 
 
 def _because(test: TestedDifference, means: Means) -> str:

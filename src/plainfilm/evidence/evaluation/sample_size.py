@@ -27,10 +27,15 @@ def note(metrics: Estimates, groups: int) -> SampleSize | None:
 
 
 def narrower(estimate: Estimate, times: float) -> Estimate:
-    """Give the interval of a share, 0 to 1, for `times` the patients: its ends come nearer by the root, on the logit scale where the value has one."""
+    """Give the interval of a share, 0 to 1, for `times` the patients: its ends come nearer by the root, on the logit scale.
+
+    A share of 0 or 1 has no logit: its far end comes nearer as Wilson's does, which lies z² / (n + z²) away.
+    """
     value, shrink = estimate.value, float(np.sqrt(times))
     if not 0 < value < 1:
-        return within_bounds(value, value - (value - estimate.low) / times, value + (estimate.high - value) / times)
+        width = estimate.high - estimate.low
+        left = width / (times * (1 - width) + width)
+        return within_bounds(value, value - left, value + left)
     middle = logit(value)
     ends = (float(expit(middle + (logit(end) - middle) / shrink)) for end in (estimate.low, estimate.high))
     return within_bounds(value, *ends)

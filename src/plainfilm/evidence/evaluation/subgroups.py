@@ -195,11 +195,11 @@ def comparing(comparisons: Comparisons) -> str:
     """Say how much was compared, and what chance does to it."""
     if not comparisons.made:
         return "No two subgroups of one kind are large enough to be compared."
-    made = "One comparison was made" if comparisons.made == 1 else f"{comparisons.made:,} comparisons were made"
+    is_one = comparisons.made == 1
+    made = "One comparison was made" if is_one else f"{comparisons.made:,} comparisons were made"
     if not comparisons.apart:
-        return (
-            f"{made}; none differs by more than chance explains. That shows no difference, and does not rule one out."
-        )
+        found = "chance may explain what it shows" if is_one else "none differs by more than chance explains"
+        return f"{made}; {found}. That shows no difference, and does not rule one out."
     return (
         f"{made}; counting them all, chance would set any apart in one of twenty test sets without a true difference."
     )

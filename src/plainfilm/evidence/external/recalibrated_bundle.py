@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from plainfilm.data.store import Store
-from plainfilm.evidence.external.recalibration import Fit
+from plainfilm.evidence.external.recalibration import Fit, FittedRecalibration
 from plainfilm.model import sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
@@ -18,11 +18,22 @@ _MOST = 1000.0  # that a manifest may hold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedTo:
-    """What was fitted to how many `radiographs`, and the share of the positive class that it was fitted to, above 0 and below 1."""
+    """What was fitted to how many `radiographs`, and the prevalence that its probabilities hold at, above 0 and below 1.
+
+    `share` of the positive class among them, where labels were looked at: few of them move probabilities less than all the way there.
+    """
 
     fit: Fit
     radiographs: int
     prevalence: float
+    share: float | None = None
+
+    @classmethod
+    def labelled(cls, found: FittedRecalibration, *, radiographs: int) -> "FittedTo":
+        """Give what was fitted to radiographs with labels, or to a prevalence that was stated for them."""
+        if found.fit.prevalence is not None:
+            return cls(fit=found.fit, radiographs=radiographs, prevalence=found.fit.prevalence)
+        return cls(fit=found.fit, radiographs=radiographs, prevalence=found.reached, share=found.share)
 
 
 def recalibrate(
@@ -87,8 +98,7 @@ def _section(said: list[str], site: str | None) -> str:
 def _note(own: Decision, fitted: FittedTo, made: Site) -> str:
     fit = fitted.fit
     to = f"{made.recalibrated.radiographs:,} radiographs of another collection"
-    share = f"{made.prevalence:.1%} of them {own.positive}"
-    told = f"{to}, {share}" if fit.prevalence is None else f"{to}, looked at without labels, so that on average they are {own.positive} with the stated {made.prevalence:.3%}"  # fmt: skip
+    told = f"{to}, {100 * fitted.share:.1f} % of them {own.positive}" if fitted.share is not None else f"{to}, looked at without labels, so that on average they are {own.positive} with the stated {100 * made.prevalence:.3g} %"  # fmt: skip
     first = "" if fit.slope == 1 else f"The log odds of {own.positive} were multiplied by {fit.slope:.3f}. "
     return (
         f"{first}{fit.shift:+.3f} was added to the log odds of {own.positive}, fitted to {told}; the threshold "

@@ -18,7 +18,7 @@ from plainfilm.evidence.statistics.calibration_line import intercept, line, shif
 from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes, mean, student, variance, wilson
 from plainfilm.evidence.statistics.scaling import fit_scaling
-from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate, written
 from plainfilm.results.external import CalibrationFit, Recalibration
 
 FOLDS = 10
@@ -84,8 +84,8 @@ class FittedRecalibration:
         The same, drawn.
     gain : Estimate
         Brier score before less after.
-    share, mean : float
-        Share of the positive class, and the mean probability that the model gives to it.
+    share, mean, reached : float
+        Share of the positive class, and the mean probability that the model gives to it, as it is and as it would be.
     warning : str
         Why it cannot make the answers worth more, or may not be right; "" where nothing is known against it.
     """
@@ -100,6 +100,7 @@ class FittedRecalibration:
     gain: Estimate
     share: float
     mean: float
+    reached: float
     warning: str
 
     @property
@@ -273,6 +274,7 @@ def measure(
         gain=_mean_of_any(np.square(chance - labels01) - np.square(after - labels01), codes),
         share=float(labels01.mean()),
         mean=float(chance.mean()),
+        reached=float(expit(whole.of(log_odds)).mean()),
         warning=" ".join(filter(None, [too_low(auroc), _other_share(labels01, codes, prevalence, positive)])),
     )
 
@@ -313,7 +315,7 @@ def _drawn(value: float, estimate: Estimate) -> float:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return written(value, "+.2f")
 
 
 def _limits(estimate: Estimate) -> str:

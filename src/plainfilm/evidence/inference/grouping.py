@@ -70,7 +70,12 @@ def units_of(files: Sequence[str], by: By, table: str | Path | None = None) -> t
         It cannot be read.
     """
     keys = _of_table(files, by, Path(table)) if table is not None else _of_headers(files, by)
-    return numbered([key or f"\0{place}" for place, key in enumerate(keys)]), sum(key == "" for key in keys)
+    return apart(keys), keys.count("")
+
+
+def apart(keys: Sequence[str]) -> list[int]:
+    """Number keys from 0 in the order in which they come first; "" names nothing, and each stands alone."""
+    return numbered(key or f"\0{place}" for place, key in enumerate(keys))
 
 
 def numbered(keys: Iterable[str]) -> list[int]:
@@ -80,9 +85,9 @@ def numbered(keys: Iterable[str]) -> list[int]:
 
 
 def key_of(told: Mapping[str, str], by: By) -> str:
-    """Name a study or patient by what a header or a row of a table says; "" where it says nothing."""
+    """Name a study or patient by what a header or a row of a table says; "" where it says nothing, or a placeholder such as `Anonymous`."""
     own = next((told[name] for name in _IDS[by] if told.get(name)), "")
-    if not own:
+    if not plain_id(own):
         return ""
     if by == "patient":
         return f"{plain_id(own)}\0{plain_id(told.get('issuer', ''))}"

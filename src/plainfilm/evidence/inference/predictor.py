@@ -22,7 +22,7 @@ from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.data.places.place import Folder
-from plainfilm.data.spelling import listed
+from plainfilm.data.spelling import listed, plain_id
 from plainfilm.engines.current import elsewhere
 from plainfilm.engines.engine import Engine
 from plainfilm.errors import BundleError, ImageError, UsageError
@@ -271,6 +271,7 @@ class Predictor:
             "study" or "patient": one answer for all films of one, `GroupedPrediction`, joined as training chose.
         patients
             With `by`, who is on the films: a table with file names and patients or studies, or a text for each film; by default DICOM headers.
+            A film of which nothing is known, or a placeholder such as `Anonymous`, stands alone.
         progress
             Called with a stage, files done, all files, and a note, while others answer.
 
@@ -316,7 +317,7 @@ class Predictor:
                 raise UsageError(
                     f"Expected a patient for each of {len(given):,} films; received {len(patients):,}. Give one for each."
                 )
-            return given, grouping.numbered(map(str, patients))
+            return given, grouping.apart([text if plain_id(text) else "" for text in map(str, patients)])
         if not all(isinstance(film, str | Path) for film in given):
             raise UsageError("Expected patients with arrays, a text for each; received none. Add patients=[…].")
         named = paths([film for film in given if isinstance(film, str | Path)])[0]

@@ -105,10 +105,10 @@ class Detector:
     def promise(self) -> str:
         """The same in a sentence."""
         if self.promised <= CEILING:
-            return f"Of new radiographs like the {self.groups:,} unrelated ones learnt from, {self.promised:.1%} at most are refused, on average."
+            return f"Of new radiographs like the {self.groups:,} unrelated ones learnt from, {100 * self.promised:.1f} % at most are refused, on average."
         return (
-            f"Too few unrelated images to learn from ({self.groups}) to promise that at most {CEILING:.0%} of new radiographs like "
-            f"them are refused: up to {self.promised:.0%} may be."
+            f"Too few unrelated images to learn from ({self.groups}) to promise that at most {100 * CEILING:.0f} % of new radiographs like "
+            f"them are refused: up to {100 * self.promised:.0f} % may be."
         )
 
     def score(self, features: ArrayLike) -> Floats:

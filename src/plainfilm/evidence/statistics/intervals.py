@@ -200,8 +200,9 @@ def logit_interval(
 
 
 def student(influence: FloatArray, most_freedom: float, level: float) -> float:
-    """Return the quantile of Student's t with the degrees of freedom that the kurtosis of `influence` leaves."""
-    fourth = float((influence**4).sum() / np.square(influence).sum() ** 2)
+    """Return the quantile of Student's t with the degrees of freedom that the kurtosis of `influence` leaves; all where it has none."""
+    second = float(np.square(influence).sum()) ** 2
+    fourth = float((influence**4).sum()) / second if second > 0 else 0.0
     freedom = 2 / max(fourth - 1 / len(influence), 1e-9)
     return float(stdtrit(max(1.0, min(freedom, most_freedom)), 0.5 + level / 2))
 

@@ -111,7 +111,7 @@ def mcnemar_test(
 
     Without continuity correction. Where fewer than `FEWEST_DISCORDANT` groups set the two apart p is exact: of all ways to
     turn the groups' differences round, the share that lies as far from 0. Without any such group the interval is Wilson's
-    of none, both ways.
+    of none, both ways; where all groups differ alike it is Wilson's too, of the share of the way from -1 to 1.
 
     Parameters
     ----------
@@ -147,9 +147,13 @@ def mcnemar_test(
     chi2 = clustered * apart.sum() ** 2 / np.square(apart).sum()
     spread = variance((apart - value * size) / rows)
     half = float(ndtri(0.5 + level / 2)) * np.sqrt(spread)
+    limits = cautious_interval((1 + value) / 2, size, level)
+    low, high = (
+        (value - half, value + half) if spread > SMALLEST_VARIANCE else (2 * limits.low - 1, 2 * limits.high - 1)
+    )
     p = _turned_round(apart) if np.count_nonzero(apart) < FEWEST_DISCORDANT else float(chdtrc(1, chi2))
     return PairedTest(
-        difference=within_bounds(value, value - half, value + half, -1.0),
+        difference=within_bounds(value, low, high, -1.0),
         statistic=float(chi2),
         p=p,
         p_seeds=_with_seeds(value, spread, seeds, p),

@@ -250,7 +250,8 @@ def _object_row(kind: str, found: ForeignObject) -> ObjectRow:
     return ObjectRow(
         kind=kind,
         shares=[
-            (percent(share.value), f"{percent(share.low)}–{percent(share.high)}") for share in found.by_class.values()
+            (percent(share.value), f"{percent(share.low, unit=False)}–{percent(share.high, unit=False)}")
+            for share in found.by_class.values()
         ],
         missed=percent(found.missed),
         in_real_films=percent(found.in_real_films),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell, FindingRow
-from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate, written
 from plainfilm.results.external import VERDICTS as VERDICT_ORDER
 from plainfilm.results.external import (
     CalibrationFit,
@@ -20,7 +20,6 @@ from plainfilm.results.external import (
 from plainfilm.results.metrics import Estimates, Metrics
 from plainfilm.results.severity import Worth
 
-MINUS = "\N{MINUS SIGN}"
 VERDICTS: Mapping[SiteVerdict, str] = {
     "travels": "holds",
     "cannot be said": "cannot be said",
@@ -151,9 +150,9 @@ def signed(each: Estimate, scale: tuple[float, float], *, in_percent: bool) -> C
     if value is None or low is None or high is None:
         return Cell(MISSING, "", None, None, None)
     factor, form = (100, "+.1f") if in_percent else (1, "+.3f")
-    written = [f"{factor * end:{form}}".replace("-", MINUS) for end in (value, low, high)]
+    ends = [written(factor * end, form) for end in (value, low, high)]
     places = (metrics.place(end, scale) for end in (value, low, high))
-    return Cell(written[0], f"{written[1]} to {written[2]}", *places)
+    return Cell(ends[0], f"{ends[1]} to {ends[2]}", *places)
 
 
 def shown(share: Estimate) -> str:
