@@ -198,6 +198,13 @@ def test_settings_and_labels_are_read_from_texts_or_mappings():
         mapping_of(["A"])
 
 
+@pytest.mark.parametrize("given", [["A=B,A=C"], ["A_x=B", "a x=C"], {"A_x": "B", "a x": "C"}])
+def test_a_label_that_is_given_two_classes_is_one_line(given):
+    with pytest.raises(UsageError, match="one class a label for .*; received .* for B and C. Leave one of them"):
+        mapping_of(given)
+    assert mapping_of(["A=B", "a=B"]) == {"A": "B", "a": "B"}
+
+
 @pytest.mark.filterwarnings("ignore:Specified provider")
 def test_an_evaluation_runs_on_the_device_that_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "offered", lambda: ("cuda", "cpu"))

@@ -121,6 +121,8 @@ def plan(options: CompareOptions) -> Plan | RunsPlan:
             "Expected --recipes with the names of recipes, such as --recipes default,robust, or two run folders in the place of the store; "
             "received neither. Name some."
         )
+    if twice := [name for name, count in Counter(options.recipes).items() if count > 1]:
+        raise UsageError(f"Expected --recipes to name each once; received {twice[0]} again. Leave one out.")
     checks.check_can_train()
     folding.check_by_source(options.folds, options.together, options.rank)
     if not 1 <= options.seeds <= 100:

@@ -104,6 +104,10 @@ def read(places: Sequence[Path]) -> list[FinishedRun]:
         )
     if len(places) < 2:
         raise UsageError(f"Expected two or more runs; received {places[0]} alone. Name another run beside it.")
+    if again := [
+        place for at, place in enumerate(places) if place.resolve() in [each.resolve() for each in places[:at]]
+    ]:
+        raise UsageError(f"Expected different runs; received {again[0]} twice. Name another run in its place.")
     names = [place.resolve().name for place in places]
     shown = names if len(set(names)) == len(names) else list(map(str, places))
     runs = [_read(place, name) for place, name in zip(places, shown, strict=True)]

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 from cyclopts import Parameter, Token
 
 from plainfilm import arguments
+from plainfilm.data.spelling import spelling_key
 from plainfilm.errors import UsageError
 
 BY_SOURCE = "source"  # in the place of a number of folds: each source is left out in turn
@@ -69,18 +70,21 @@ def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str
     UsageError
         A text of another form, or a label that stands for two classes.
     """
-    if given is None or isinstance(given, Mapping):
-        return dict(given or {})
-    chosen = dict[str, str]()
-    for text in (part for words in given for part in arguments.parts_of(words)):
+    pairs = [*given.items()] if isinstance(given, Mapping) else []
+    for text in (
+        part for words in (() if isinstance(given, Mapping) else given or ()) for part in arguments.parts_of(words)
+    ):
         label, name = (*map(arguments.unquoted, arguments.parts_of(text, "=", most=1)), "")[:2]
         if not (label and name):
             raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
-        if chosen.setdefault(label, name) != name:
+        pairs.append((label, name))
+    meant: dict[str, str] = {}
+    for label, name in pairs:
+        if (first := meant.setdefault(spelling_key(label), name)) != name:
             raise UsageError(
-                f"Expected one class a label for --map; received {label} for {chosen[label]} and {name}. Leave one of them out."
+                f"Expected one class a label for --map; received {label} for {first} and {name}. Leave one of them out."
             )
-    return chosen
+    return dict(pairs)
 
 
 def settings_of(given: Sequence[str] | Mapping[str, Any] | None) -> dict[str, Any]:

@@ -98,8 +98,7 @@ def _section(said: list[str], site: str | None) -> str:
 def _note(own: Decision, fitted: FittedTo, made: Site) -> str:
     fit = fitted.fit
     to = f"{made.recalibrated.radiographs:,} radiographs of another collection"
-    share = "" if fitted.share is None else f"{100 * fitted.share:.1f} % of them {own.positive}"
-    told = f"{to}, {share}" if share else f"{to}, looked at without labels, so that on average they are {own.positive} with the stated {100 * made.prevalence:.3g} %"  # fmt: skip
+    told = f"{to}, {100 * fitted.share:.1f} % of them {own.positive}" if fitted.share is not None else f"{to}, looked at without labels, so that on average they are {own.positive} with the stated {100 * made.prevalence:.3g} %"  # fmt: skip
     first = "" if fit.slope == 1 else f"The log odds of {own.positive} were multiplied by {fit.slope:.3f}. "
     return (
         f"{first}{fit.shift:+.3f} was added to the log odds of {own.positive}, fitted to {told}; the threshold "

@@ -205,7 +205,9 @@ def _known(texts: Iterable[str], answer_to: str | None, poll: str | None) -> dic
     found = peers.known(texts)
     for flag, name in (("--answer-to", answer_to), ("--poll", poll)):
         if name is not None and name not in found:
-            raise UsageError(f"Expected {flag} to name a peer ({', '.join(found)}); received {name!r}. Name one of them.")
+            raise UsageError(
+                f"Expected {flag} to name a peer ({', '.join(found)}); received {name!r}. Name one of them."
+            )
     if poll is not None and not found[poll].url:
         raise UsageError(
             f"Expected --poll to name a peer with a DICOMweb address; received {poll!r}. Give it as NAME=URL."
