@@ -145,7 +145,7 @@ def _check_rows(run: FinishedRun) -> None:
     else:
         chance = run.to_findings().probabilities
         is_known = all(row[f"truth {name}"] in {"", "0", "1"} for row in run.rows for name in classes)
-    if not (is_known and ((chance >= 0) & (chance <= 1)).all()):
+    if not (run.rows and is_known and ((chance >= 0) & (chance <= 1)).all()):
         raise ValueError("labels, or probabilities")
 
 
