@@ -16,10 +16,11 @@ from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.results.metrics import Metrics, RunMetrics
+from plainfilm.results.pages import PAGES
 from plainfilm.results.relabelling import Relabelled, Relabelling
 from plainfilm.results.search import Search
 
-PAGES = ("report.html", "audit.html", "relabel.html", "comparison.html", "tuning.html")
+PAGE_NAMES = tuple(page for _, page in PAGES.values())
 
 
 def facts(result: Document) -> dict[str, str]:

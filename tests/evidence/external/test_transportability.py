@@ -135,6 +135,11 @@ def test_nothing_to_compare_with_is_said():
     told = judged(metrics(None), metrics((0.9, 0.85, 0.93)))
     assert (told.verdict, told.level) == ("cannot be said", "caution")
     assert "gives none to compare with" in told.sentence
+    nothing = of_classes(A=(np.nan,) * 3, B=(np.nan,) * 3, C=(np.nan,) * 3)
+    told = judged(nothing, of_classes(A=FINE, B=FINE, C=FINE), two_classes=False)
+    assert told.sentence.endswith(
+        "gives none to compare with: too few radiographs to say whether performance holds at this site."
+    )
 
 
 def test_its_own_test_set_says_nothing_of_another_hospital():

@@ -93,7 +93,7 @@ def _needed(own: Estimate, here: Estimate, cases: int) -> int:
     """About how many cases would show that the ranking is no chance and loses nothing to speak of; 0 where no number would."""
     above = cases_needed(here.value, here.low, 0.5, cases) if here.low <= 0.5 else cases
     room = (NEGLIGIBLE - own.value + here.value) ** 2 - (own.high - own.value) ** 2
-    if not cases or not above or own.value - here.value >= NEGLIGIBLE or room <= 0:
+    if not own.is_known or not cases or not above or own.value - here.value >= NEGLIGIBLE or room <= 0:
         return 0
     needed = max(above, ceil(cases * (here.value - here.low) ** 2 / room))
     return round_up(needed) if cases < needed <= 100_000 else 0

@@ -48,7 +48,7 @@ def three_answers(found: Mapping[str, tuple[Measured, ThreeAnswersMeasured, str]
     said = {name: f"{promise} {measured.sentence}".strip() for name, (_, measured, promise) in found.items()}
     return EachFinding(
         title="Present, absent or unsure, each finding",
-        note=f"Found: {PARTS['found'].partition(' ')[2]}. Sensitivity to NPV are of those that are not unsure. What is promised is promised of each finding by itself, not of all together.",
+        note=f"Found: {PARTS['found'].partition(' ')[2]}. Sensitivity to NPV are of those that are not unsure; all other metrics count an unsure answer as absent. What is promised is promised of each finding by itself, not of all together.",
         heads=("Absent below", "Present from", "Unsure", "Found", "Sensitivity", "Specificity", "PPV", "NPV"),
         rows=rows,
         said=list(said.items()),
