@@ -3,13 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from plainfilm.reporting.figures import canvas
-from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawing
+from plainfilm.reporting.figures.canvas import INK, MUTED, SERIES, Drawing
 from plainfilm.results.search import Choice, Importance
 
 _LEAST = 1e-15
@@ -71,7 +70,7 @@ def course(points: Sequence[Point], best: Point, marks: Sequence[float] = ()) ->
     with canvas.style():
         figure, axes = _plot(4.6, 3.0)
         for mark in marks:
-            axes.axhline(max(mark, _LEAST), color=MUTED, linewidth=0.8, dashes=DASHES[2])
+            axes.axhline(max(mark, _LEAST), **canvas.GUIDE)
         done = [point for point in points if point.is_done]
         so_far = np.minimum.accumulate([point.level for point in done])
         edges = [*(point.number for point in done), points[-1].number]
@@ -80,10 +79,7 @@ def course(points: Sequence[Point], best: Point, marks: Sequence[float] = ()) ->
         _scores(axes, points)
         canvas.label(axes, "trial", "")
         names = ("to its end", "stopped early", "the best", "best so far")
-        legend = partial(
-            axes.legend, [*dots, line], names, loc="upper right", frameon=False, fontsize=8, labelcolor=INK
-        )
-        return canvas.both(figure, "course", legend=legend)
+        return canvas.both(figure, "course", legend=canvas.legend(axes, [*dots, line], names, place="upper right"))
 
 
 def by_setting(points: Sequence[Point], best: Point, setting: Slice) -> Drawing | None:
