@@ -70,7 +70,7 @@ def write_unlabelled(out: Path, report: UnlabelledReport, metrics: UnlabelledMet
     """
     found, shares = report.evaluation, metrics.outliers
     cohort = [
-        ("Radiographs", f"{metrics.n:,} of {metrics.groups:,} patients or groups"),
+        ("Radiographs", f"{metrics.n:,}, of {metrics.groups:,} patients or groups"),
         ("Sources", f"{len(set(found.cohort.store.source[found.cohort.rows].tolist())):,}"),
         ("Left out as seen in training", f"{metrics.overlap.found:,}"),
     ]

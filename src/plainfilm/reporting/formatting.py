@@ -67,6 +67,11 @@ def p_value(value: float | None) -> str:
     return MISSING if known is None else f"{known:.3f}" if known >= 0.001 else f"<{NARROW_SPACE}0.001"
 
 
+def threshold(value: float) -> str:
+    """Write a threshold of a probability with three decimals; a small one with three digits."""
+    return f"{value:.3g}" if 0 < value < 0.01 else decimal(value)
+
+
 def points(value: float | None) -> str:
     """Write a difference of shares in percentage points."""
     return percent(value, unit=False)
