@@ -270,6 +270,8 @@ async def _form(request: Request, service: RestService, room: Room, kind: type[F
     """Read a body into memory, by its time and within its limits; what cannot fit is refused before it is read."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(415, "encoded", "Expected a body that is not compressed; received one with a Content-Encoding. Send it as it is.")  # fmt: skip
+    if kind is Form and (astray := sorted({"prevalence", "by"} & request.query_params.keys())):
+        raise Refused(400, "unknown-field", f"Expected {astray[0]} as a field of the form; received it behind the ? of the address. Write for example: curl -F {astray[0]}=…")  # fmt: skip
     form = kind(request.headers.get("content-type", ""), service.limits, lambda length: room.take(Amount(held=length)))
     declared = request.headers.get("content-length", "")
     service.admission.check(room.client, Amount(held=min(int(declared or 0), service.limits.request_bytes)))

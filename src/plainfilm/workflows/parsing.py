@@ -113,7 +113,7 @@ def _chosen(kind: Any, words: Sequence[Token]) -> str:
     """Take one of the texts of a Literal; where pydantic is loaded the parser would ask it, and say its words."""
     known, value = get_args(kind), words[-1].value
     if value not in known:
-        allowed = " or ".join(filter(None, (", ".join(known[:-1]), known[-1])))
+        allowed = " or ".join(filter(None, (", ".join(filter(None, known[:-1])), known[-1])))
         raise UsageError(f"Expected {words[-1].keyword} to be {allowed}; received {value}. Write one of them.")
     return value
 
