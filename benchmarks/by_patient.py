@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit
 
-from plainfilm.evidence.evaluation.by_patient import Films, choose, combined
+from plainfilm.evidence.evaluation.by_patient import Films, choose
 from plainfilm.evidence.statistics.calibration_line import calibration
 from plainfilm.evidence.statistics.discrimination import area_under_roc
 from plainfilm.evidence.statistics.scaling import fit_scaling
+from plainfilm.model.combining import combined
 from plainfilm.model.recipe_schema import EvaluationSettings
 from plainfilm.results.manifest import RULES
 

@@ -5,6 +5,8 @@ holds what they name (`made_desk`); a command is made quicker by `quicker`. Of m
 """
 
 import argparse
+import ast
+import importlib
 import re
 import runpy
 import shlex
@@ -46,6 +48,21 @@ def test_what_is_not_run_cannot_be():
     elsewhere = {(name, reason) for name, reason in left if name not in {"results.md", "resnet50.md"}}
     assert {name for name, _ in elsewhere} == {"cluster.md", "deploy.md", "install.md"}
     assert all(re.search("Docker|root|package index|machines|Slurm", reason) for _, reason in elsewhere)
+
+
+def test_a_measurement_imports_what_there_is():
+    scripts = [path for folder in ("benchmarks", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    asked = {
+        (node.module, each.name)
+        for path in scripts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module.split(".")[0] == "plainfilm"
+        for each in node.names
+    }
+    for module, name in sorted(asked):
+        found = importlib.import_module(module)
+        if not hasattr(found, name):
+            importlib.import_module(f"{module}.{name}")
 
 
 @pytest.mark.slow

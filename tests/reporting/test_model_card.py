@@ -471,6 +471,16 @@ def test_a_card_says_that_unsure_answers_count_as_not_positive():
     said = "An unsure answer counts here as one that is not positive."
     assert said in section(model_card(known(three)), "Performance, and what it is worth")
     assert said not in model_card(known())
+    each = {
+        "threshold": 0.4,
+        "lower_threshold": 0.1,
+        "splits": {"test": part()},
+        "worth": METRICS["worth"],
+        "three_answers": three["three_answers"],
+    }
+    of_findings = known(METRICS | {"findings": {"Mass": each}})
+    assert said in model_card(of_findings)
+    assert "from its own threshold on, and below it the answer may be unsure" in checklists_page(of_findings)
 
 
 def test_counts_of_a_cross_validation_are_not_called_a_test_set():

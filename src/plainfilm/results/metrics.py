@@ -743,6 +743,11 @@ class RunMetrics(Document, frozen=True, kw_only=True):
         return each or {"": self.subgroups}
 
     @property
+    def may_be_unsure(self) -> bool:
+        """Whether an answer may lie between two thresholds."""
+        return bool(self.three_answers or any(own.three_answers for own in (self.findings or {}).values()))
+
+    @property
     def is_calibrated(self) -> bool:
         """Whether probabilities hold at a prevalence; before 0.3.0 a temperature of 1 says that nothing was fitted."""
         fitted = self.temperature != 1 if self.calibrated is None else self.calibrated

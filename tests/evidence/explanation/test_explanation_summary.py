@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made_networks import SIZE, films, square_finder
-from plainfilm.evidence.explanation import summary
+from plainfilm.evidence.explanation import attribution, summary
 from plainfilm.model.lung_segmentation import LungFields
 from plainfilm.model.onnx import gradients
 from plainfilm.results import documents
@@ -128,6 +128,20 @@ def test_films_without_lungs_are_left_out_of_the_share_and_counted(finder, lungs
     assert [np.isnan(film.in_lungs) for film in found.films][:4] == [True, True, True, False]
     assert found.result.without_lungs == 3
     assert found.result.attribution_in_lungs.is_known
+
+
+def test_films_with_empty_maps_are_no_films_without_lungs(finder, lungs, monkeypatch):
+    asked = attribution.grad_cam
+    monkeypatch.setattr(
+        attribution, "grad_cam", lambda *given: asked(*given) * (np.arange(len(given[1])) > 1)[:, None, None]
+    )
+    lungs += [1, 2, 3]
+    found = look(store(), finder).result
+    assert (found.empty_maps, found.without_lungs) == (2, 3)
+    monkeypatch.setattr(attribution, "grad_cam", lambda *given: 0 * asked(*given))
+    assert look(store(), finder).result.sentence.startswith(
+        "Nothing speaks for the answers where lung fields were found, so"
+    )
 
 
 def test_where_no_lungs_are_found_nothing_is_said_of_them(finder):

@@ -1,6 +1,5 @@
 """Where a classifier looked on a few test radiographs: pictures, how much of it lies in the lungs, and whether to believe it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +35,7 @@ class Film:
         The film, and the attribution over it.
     in_lungs, lungs_take : float
         Share of the attribution inside the lung fields, and of the radiograph's area that they take; NaN where no lungs were
-        found or the map is empty.
+        found, the first also where the map is empty.
     empty : bool
         Whether nothing in the maps speaks for the answer.
     drawn : bool
@@ -93,7 +92,6 @@ def look(
     maps = attribution.grad_cam(classifier, images, labels)
     masks = LungFinder().find(images).masks
     shares, area = attribution.share_in_lungs(maps, masks), attribution.lung_area(masks)
-    area[np.isnan(shares)] = np.nan
     pictures = store.pictures(rows[chosen])
     films = [
         Film(
@@ -166,15 +164,16 @@ def _measured(films: Sequence[Film], faithful: Faithfulness, pointed: Pointing) 
     alone = np.arange(len(inside))  # one radiograph a group was drawn
     in_lungs, lungs_take = _means(pairs)
     difference = mean_difference(inside - area, alone)
+    without = int(np.isnan(pairs[:, 1]).sum())
     return Explanation(
         method="Grad-CAM",
         images=len(drawn),
-        sentence=_sentence(in_lungs, lungs_take, difference),
+        sentence=_sentence(in_lungs, lungs_take, difference, found=without < len(drawn)),
         attribution_in_lungs=in_lungs,
         lungs_take=lungs_take,
         difference=difference,
         by_class={name: _of_class(pairs[known & (truths == name)]) for name in dict.fromkeys(truths.tolist())},
-        without_lungs=sum(math.isnan(film.lungs_take) for film in drawn),
+        without_lungs=without,
         empty_maps=sum(film.empty for film in drawn),
         faithfulness=faithful,
         pointing=pointed,
@@ -186,10 +185,15 @@ def _of_class(pairs: NDArray[np.float64]) -> ClassAttribution:
     return ClassAttribution(attribution_in_lungs=inside, lungs_take=area)
 
 
-def _sentence(in_lungs: Estimate, lungs_take: Estimate, difference: Estimate) -> str:
-    """Say how much of the attribution lies in the lungs, beside what chance would give."""
+def _sentence(in_lungs: Estimate, lungs_take: Estimate, difference: Estimate, *, found: bool) -> str:
+    """Say how much of the attribution lies in the lungs, beside what chance would give; `found` are lungs of any film."""
     if not in_lungs.is_known:
-        return "No lung fields were found on these films, so it is not known how much of it lies in the lungs."
+        why = (
+            "Nothing speaks for the answers where lung fields were found"
+            if found
+            else "No lung fields were found on these films"
+        )
+        return f"{why}, so it is not known how much of it lies in the lungs."
     than = "about as much as"
     if difference.low > 0:
         than = "more than"

@@ -212,11 +212,11 @@ def code(known: Known) -> ItemAnswer:
 
 def _decided(known: Known) -> str:
     positive, threshold = known.metrics.positive, known.metrics.threshold
+    unsure = ", and below it the answer may be unsure" if known.metrics.may_be_unsure else ""
     if known.metrics.findings:
-        return "each is called from its own threshold on"
+        return f"each is called from its own threshold on{unsure}"
     if positive is None:
         return "the most probable class is called"
     if threshold is None:
         return f"{isolated(positive)} is called by a threshold"
-    unsure = ", and below it the answer may be unsure" if known.metrics.three_answers else ""
     return f"{isolated(positive)} is called at {decimal(threshold)} or more{unsure}"

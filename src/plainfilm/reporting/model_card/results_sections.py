@@ -32,7 +32,7 @@ def performance(known: Known) -> str:
         table(heads, rows, numbers=True),
         "In brackets: 95 % intervals; images of one patient, and copies, count as one draw. "
         "Threshold and calibration were chosen on validation."
-        + (" An unsure answer counts here as one that is not positive." if known.metrics.three_answers else ""),
+        + (" An unsure answer counts here as one that is not positive." if known.metrics.may_be_unsure else ""),
         _findings(known) if known.metrics.findings else _per_class(test),
         _confusion(known),
         _openings(known.metrics.test_openings),
