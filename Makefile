@@ -41,10 +41,10 @@ $(VENV)/installed: $(VENV)/python pyproject.toml
 $(VENV)/developed: $(VENV)/python pyproject.toml requirements-dev.lock
 	@echo "Installing all that tests and the gate need, TensorFlow among it, into $(VENV): 0.7 GB to fetch, 3 GB of disk, a minute or two."
 ifdef CI
-	@$(BIN)/python scripts/pip_install.py --require-hashes -r requirements-dev.lock
+	@$(BIN)/python scripts/pip_install.py --no-compile --require-hashes -r requirements-dev.lock
 	@$(BIN)/python scripts/pip_install.py --no-deps --no-build-isolation --editable .
 else
-	@$(BIN)/python scripts/pip_install.py --editable '.[dev]'
+	@$(BIN)/python scripts/pip_install.py --no-compile --editable '.[dev]'
 endif
 	@touch $(VENV)/installed $@
 

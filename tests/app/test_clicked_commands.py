@@ -88,6 +88,8 @@ def test_a_value_becomes_the_words_that_are_typed(verb, name, value, words):
         ("ingest", "seed", "many"),
         ("ingest", "pseudonyms", "yes"),
         ("ingest", "label_column", "a\0b"),
+        ("ingest", "label_column", "\ud800"),
+        ("ingest", "keep", ["\ud800"]),
         ("ingest", "label_column", "x" * 5000),
     ],
 )
@@ -195,6 +197,7 @@ def test_other_commands_take_their_inputs_by_place(maker, places, films):
         {"verb": "export", "inputs": ["FILMS"], "options": "to"},
         {"verb": "train", "inputs": ["FILMS"], "options": 5, "recipe": "hospitals"},
         {"verb": ["ingest"], "inputs": ["FILMS"]},
+        {"verb": "train", "inputs": ["FILMS"], "recipe": "\ud800"},
         {"verb": "tune", "inputs": ["FILMS"], "options": {"settings": ["a=b"]}},
     ],
     ids=str,

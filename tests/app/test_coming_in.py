@@ -1,4 +1,5 @@
 import asyncio
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -157,3 +158,15 @@ def test_no_policy_names_another_place():
         assert "*" not in policy
     assert "allow-same-origin" not in FILE_HEADERS["content-security-policy"]
     assert "frame-src 'self'" in PAGE_CSP
+
+
+def test_a_fault_of_ours_is_said_in_one_line_too(door, places, monkeypatch, caplog):
+    def breaks(_self):
+        raise RuntimeError("a fault")
+
+    desk = Desk(places)
+    monkeypatch.setattr(Desk, "heard_now", breaks)
+    app = Guard(application(desk, door), door, Telemetry(dict))
+    status, headers, body = answer(app, scope(f"{door.root}/api/state", cookie=f"{door.cookie_name}={door.cookie}"))
+    assert (status, headers[b"content-type"], json.loads(body)["error"]["code"]) == (500, b"application/json", "failed")
+    assert next(record.getMessage() for record in caplog.records if record.name == "plainfilm.serve") == "failed"

@@ -179,7 +179,7 @@ def test_the_next_job_is_chosen_and_others_are_forgotten(line, places):
     line.first(three)
     assert [job.name for job in line.waiting()] == [three.name, one.name, two.name]
     line.stop(one)
-    assert one.state == "stopped"
+    assert (one.state, one.line(one.state)) == ("stopped", "It was stopped. Go on: what was finished is kept.")
     assert refusal(line.first, one) == (409, "state")
     line.forget(one)
     assert not one.folder.exists()

@@ -92,6 +92,13 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not (ANSWERING | SERVING | {"numpy", "onnxruntime", "PIL", "rich"}) & set(done.stdout.split())
 
 
+def test_the_app_starts_without_what_decodes_answers_or_renders():
+    code = "from plainfilm.app import server; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=WAIT_S)
+    spared = ANSWERING | {"numpy", "onnxruntime", "PIL", "rich", "fastapi", "markdown_it", "cyclopts"}
+    assert not spared & set(done.stdout.split())
+
+
 def test_what_keras_is_spared_can_be_imported_afterwards(monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     with output._importing_less():

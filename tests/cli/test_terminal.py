@@ -43,7 +43,7 @@ def test_an_audit_says_what_probes_reach_within_each_source(capsys):
     found = structs.replace(metrics(audit=AUDIT).audit, probes={"framing": probe})
     terminal.say(*terminal.audited(found))
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["AUC", "within", "framing"] in said
+    assert ["AUROC", "within", "framing"] in said
     assert ["East", "0.91", "(0.88–0.94)"] in said
     assert ["not", "named", "0.91", "(0.88–0.94)"] in said
 

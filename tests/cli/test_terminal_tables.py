@@ -34,11 +34,11 @@ def test_columns_that_find_no_room_stand_below_with_the_first_once_more():
 
 def test_texts_take_several_lines_beside_numbers_that_do_not():
     sees = "the border of the radiograph, its size, and nothing else that lies within"
-    row = {"probe": "Border", "sees": sees, "AUC": "0.973 (0.951 to 0.986)"}
+    row = {"probe": "Border", "sees": sees, "AUROC": "0.973 (0.951 to 0.986)"}
     said = printed(of([row], columns=tuple(row)), 80)
     assert sum("0.973 (0.951 to 0.986)" in line for line in said) == 1
     assert len(said) > 2
-    assert re.sub(r"\s+", "", sees) in re.sub(r"\s+|0\.973.*?\)|Border|probe|AUC", "", "".join(said))
+    assert re.sub(r"\s+", "", sees) in re.sub(r"\s+|0\.973.*?\)|Border|probe|AUROC", "", "".join(said))
 
 
 def test_a_name_wider_than_the_terminal_is_folded_and_loses_nothing():

@@ -204,6 +204,20 @@ def test_another_size_is_refused_before_anything_is_read(source, tmp_path, decod
     assert decoded == []
 
 
+def test_classes_are_not_added_to_a_store_of_findings(source, tmp_path, decoded):
+    rows = [f"{kind}/{number:03}.png,{number % 2},{number // 2 % 2}" for number in range(EACH) for kind in ("COVID", "NORMAL")]  # fmt: skip
+    table = tmp_path / "findings.csv"
+    table.write_text("\n".join(["file_name,Edema,Mass", *rows]))
+    plainfilm.ingest(source, tmp_path / "s.h5", labels=table, size=32, workers=1)
+    decoded.clear()
+    with pytest.raises(
+        UsageError, match="Expected findings to be added to .*s.h5.*; received classes. Give the options"
+    ):
+        plainfilm.ingest(source, tmp_path / "s.h5", size=32, workers=1, add=True)
+    assert not decoded
+    assert plainfilm.ingest(source, tmp_path / "s.h5", labels=table, size=32, workers=1, add=True).added == 0
+
+
 def test_openings_of_the_test_set_still_count(source, tmp_path):
     out = tmp_path / "m.h5"
     ingest(source, out)

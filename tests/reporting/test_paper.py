@@ -13,9 +13,9 @@ TEST = made_metrics.metrics(n=400, accuracy=Estimate(0.98, 0.96, 0.99), confusio
 def test_the_accuracy_of_the_papers_matrix_is_not_the_one_it_names():
     told = dict(paper.beside("paper-mobilenet", TEST))
     assert told["Accuracy, the paper"].startswith("97.33 %")
-    assert told["Accuracy, the paper's matrix"].replace("\u202f", " ") == "96.0 % (93.0 to 97.8 %): 264 of 275"
+    assert told["Accuracy, the paper's matrix"].replace("\u202f", " ") == "96.0 % (93.0 to 97.8): 264 of 275"
     assert told["Confusion matrix, the paper"] == "168, 11 / 0, 96"
-    assert told["Accuracy, this run"].replace("\u202f", " ") == "98.0 % (96.0 to 99.0 %), n = 400"
+    assert told["Accuracy, this run"].replace("\u202f", " ") == "98.0 % (96.0 to 99.0), n = 400"
     assert told["Confusion matrix, this run"] == "190, 10 / 5, 195"
 
 

@@ -39,7 +39,7 @@ def section(html: str, name: str) -> str:
 
 
 def words(html: str) -> str:
-    return re.sub(r" ([,.:])", r"\1", Page(html).text.replace("\N{NARROW NO-BREAK SPACE}", " "))
+    return re.sub(r" ([,.:])", r"\1", " ".join(Page(html).text.split()))
 
 
 @pytest.fixture(scope="module")

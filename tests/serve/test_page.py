@@ -351,6 +351,13 @@ def test_the_csv_is_what_predict_prints(site, films, predictor, noise, tmp_path,
             assert own[name] == other[name] == "" or float(own[name]) == pytest.approx(float(other[name]), abs=2e-6)
 
 
+def test_the_csv_names_the_site_whose_calibration_is_used_as_predict_does(site):
+    model = {"positive": "COVID", "classes": ["COVID", "NORMAL"], "calibrated_at_prevalence": 0.3, "site": "St. X"}
+    asked = "model => import('/page/answers.js').then(({ csv }) => csv([{ name: 'a.png' }], model, 0.1))"
+    (row,) = csv.DictReader(io.StringIO(site.page.evaluate(asked, model)))
+    assert row["site"] == "St. X"
+
+
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t"])
 def test_no_name_becomes_a_formula_in_a_spreadsheet(site, first):
     site.page.route("**/api/v1/predict", lambda route: route.fulfill(json=answers(route.request.post_data_buffer)))

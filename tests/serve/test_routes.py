@@ -203,6 +203,11 @@ def test_a_field_that_nobody_knows_is_refused_since_it_may_be_a_misspelt_prevale
     assert refused(asked(port, post(PREDICT, form([("a.png", b"x")], prevalance="0.05")))) == (400, "unknown-field")
 
 
+@pytest.mark.parametrize("query", ["prevalence=0.05", "by=patient", "x=1&by="])
+def test_a_field_behind_the_address_is_refused_since_the_answer_would_be_another(port, query):
+    assert refused(asked(port, post(f"{PREDICT}?{query}", form([("a.png", b"x")])))) == (400, "unknown-field")
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

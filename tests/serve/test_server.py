@@ -347,10 +347,33 @@ def test_a_site_that_the_bundle_does_not_know_is_refused_before_anything_is_star
 
 
 @pytest.mark.parametrize(
-    "root", ["xray", "/xray/", "/x ray", "/api", "/page/x", "/dicom-web", "/a//b", "/<b>", "/x?y", "//evil.example"]
+    "root",
+    [
+        "xray",
+        "/xray/",
+        "/x ray",
+        "/api",
+        "/page/x",
+        "/dicom-web",
+        "/a//b",
+        "/a/../b",
+        "/..",
+        "/<b>",
+        "/x?y",
+        "//evil.example",
+    ],
 )
 def test_a_path_before_ours_that_cannot_be_meant_is_refused_before_anything_is_started(root):
     assert "Expected --root-path as /xray" in str(refused(root_path=root))
+
+
+@pytest.mark.parametrize("name", ["*", "*.example", "a b", "http://films.example", ""])
+def test_a_host_that_no_request_can_name_is_refused_before_anything_is_started(name):
+    assert f"without * or blanks; received {name}. Give each name." in str(refused(allow_hosts=[name]))
+
+
+def test_a_host_is_allowed_whatever_its_port():
+    assert {"films.example", "[::1]"} <= listening.names_of("127.0.0.1", ["Films.example:8000", "[::1]"])
 
 
 def test_a_model_of_the_node_that_is_not_served_is_refused_before_anything_is_started():

@@ -12,7 +12,7 @@ from plainfilm.data.store import Store
 
 QUICK = {"backbone.input_size": 64, "backbone.depth": 3, "training.epochs": 10}
 PLACES = {"Effusion": (44, 6), "Pleural Effusion": (44, 6), "Cardiomegaly": (30, 30), "Edema": (10, 38)}
-pytestmark = [pytest.mark.slow, pytest.mark.trains]
+pytestmark = pytest.mark.slow
 
 
 def film(path, has, rng):

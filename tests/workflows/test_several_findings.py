@@ -18,7 +18,7 @@ from plainfilm.results.metrics import RunMetrics
 FINDINGS = ("Effusion", "Mass", "Nodule")
 PLACES = {"Effusion": (44, 6), "Mass": (10, 38), "Nodule": (12, 8)}
 QUICK = {"backbone.input_size": 64, "backbone.depth": 3, "training.epochs": 40}
-pytestmark = [pytest.mark.slow, pytest.mark.trains]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,6 +55,7 @@ def metrics(run):
     return documents.decode((run / "metrics.json").read_bytes(), RunMetrics, "metrics.json")
 
 
+@pytest.mark.trains
 def test_each_finding_is_told_and_the_worst_speaks(metrics):
     assert (metrics.task, metrics.classes, metrics.positive) == ("findings", FINDINGS, None)
     assert all(own.splits["test"].auroc.value > 0.8 for own in metrics.findings.values())
@@ -96,6 +97,7 @@ def test_report_and_card_name_every_finding(run):
     assert "which of 3 findings it has" in (run / "card.md").read_text()
 
 
+@pytest.mark.trains
 def test_the_bundle_answers_as_the_run_did(folder, run, metrics):
     opened = plainfilm.load(run)
     assert opened.bundle.manifest.task == "findings"
@@ -141,6 +143,7 @@ def test_the_command_counts_each_finding(folder, run, call):
     assert all("|".join(one["findings"]) in {one["class"], ""} for one in told["predictions"])
 
 
+@pytest.mark.trains
 def test_onnx_has_a_sigmoid_each_and_tflite_says_that_it_does_not(run, tmp_path):
     made = plainfilm.export(run, "onnx", tmp_path / "m.onnx")
     assert made.largest_difference < 1e-4

@@ -81,7 +81,7 @@ class Maker:
         else:
             store = self.places.inside(asked["store"])
             project, reading, known = self._project(asked.get("project"), store), None, self.sources_of([store])
-        chosen = RECIPES.get(recipe) or (("--recipe", self._checked(recipe)) if recipe not in RECIPES else ())
+        chosen = RECIPES[recipe] if recipe in RECIPES else self._options("train", {"recipe": recipe})
         folds = ("--folds", "source") if recipe == "hospitals" and known > 1 and "folds" not in options else ()
         made = self._free(project, _MAKES["train"])
         words = [

@@ -1,6 +1,7 @@
 """The options of each verb as the page shows them, straight from their declarations; and a value of the page as words of a command."""
 
 import inspect
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -92,7 +93,7 @@ class Option:
     def _text(self, value: Any) -> str:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
-        if not isinstance(value, str) or "\0" in value or len(value) > _MOST_LETTERS:
+        if not isinstance(value, str) or "\0" in value or len(value) > _MOST_LETTERS or not _can_be_typed(value):
             raise self._refused(value, "a text or a number", "Correct it.")
         if self.kind == "number":
             try:
@@ -105,6 +106,15 @@ class Option:
         return Refused(
             400, "option", f"Expected {self.flag} to be {what}; received {harmless(str(value)[:80])}. {then}"
         )
+
+
+def _can_be_typed(text: str) -> bool:
+    """Whether a text can be a word of a command: half a character cannot."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _given(flag: str, text: str) -> list[str]:

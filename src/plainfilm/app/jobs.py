@@ -98,7 +98,7 @@ class Job:
         if said := own_line(lines):
             return said
         code = (self.ended or {"code": 1})["code"]
-        if state == "stopped" and code < 0:
+        if state == "stopped" and (code < 0 or not lines):
             return "It was stopped. Go on: what was finished is kept."
         if code < 0:
             return (

@@ -19,19 +19,13 @@ from plainfilm.app.commands import Work
 from plainfilm.app.places import Places, is_plain
 from plainfilm.data.extensions import ARCHIVES
 from plainfilm.harmless import harmless
+from plainfilm.results.pages import PAGES
 from plainfilm.results.severity import SEVERITY
 
 Plain = dict[str, Any]
 _MOST_BYTES = 1 << 22  # tenfold what runs write; in memory it may be thirtyfold
 _MOST_SEEN = 5000
 _MOST_FILES, _DESCRIBING_S = 500, 300.0
-_KINDS = (  # the file that tells, its page, and what made it
-    ("metrics.json", "report.html", "train"),
-    ("comparison.json", "comparison.html", "compare"),
-    ("relabel.json", "relabel.html", "relabel"),
-    ("tuning.json", "tuning.html", "tune"),
-    ("audit.json", "audit.html", "audit"),
-)
 _EVALUATED = frozenset({"plainfilm-external-metrics", "plainfilm-unlabelled-metrics"})
 _STORES = (".h5", ".hdf5")
 _Mark = tuple[int, int, int]
@@ -139,7 +133,7 @@ class Projects:
 
     def _runs(self, folder: Path) -> Iterator[Plain]:
         for path in _folders(folder):
-            for name, page, kind in _KINDS:
+            for kind, (name, page) in PAGES.items():
                 told = path / name
                 if not told.is_file() or told.is_symlink():
                     continue
@@ -247,7 +241,7 @@ def _dropped(folder: Path) -> list[Plain]:
 def _files(folder: Path) -> list[Plain]:
     """Give what can be taken along from a folder: its files, and those of the folders in it, by their names below it."""
     found = list[Plain]()
-    for inner in (folder, *(_folders(folder) if any((folder / name).is_file() for name, _, _ in _KINDS) else ())):
+    for inner in (folder, *(_folders(folder) if any((folder / name).is_file() for name, _ in PAGES.values()) else ())):
         with contextlib.suppress(OSError), os.scandir(inner) as entries:
             for each in sorted(islice(entries, _MOST_SEEN), key=lambda each: each.name):
                 if is_plain(each.name) and each.is_file(follow_symlinks=False):

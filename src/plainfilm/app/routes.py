@@ -74,7 +74,10 @@ def application(desk: Desk, door: AppDoor) -> Starlette:
             Route("/api/doubts/picture", routes.doubted),
             Route("/api/end", routes.end, methods=["POST"]),
         ],
-        exception_handlers=dict.fromkeys((Refused, PlainfilmError, HTTPException, ClientDisconnect), _refused),
+        exception_handlers={
+            **dict.fromkeys((Refused, PlainfilmError, HTTPException, ClientDisconnect), _refused),
+            Exception: http_errors.fault,
+        },
     )
     app.router.redirect_slashes = False
     return app
@@ -256,8 +259,11 @@ class _Routes:
         """Remove the copies of files that were dropped, as long as nothing was made of them."""
         asked = await _body(request)
         project = self._desk.places.project(asked.get("into"))
-        claimed = {path.parent for path in await self._desk.done(self._desk.line.claimed)}
-        await self._desk.done(partial(forget, project, is_used=project in claimed))
+
+        def forgotten() -> None:  # in one turn: no job may be put into the line between the two
+            forget(project, is_used=project in {path.parent for path in self._desk.line.claimed()})
+
+        await self._desk.done(forgotten)
         return _json({})
 
     async def trying(self, request: Request) -> Response:

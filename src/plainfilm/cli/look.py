@@ -13,14 +13,10 @@ from plainfilm.cli.ingested import free_name, show_listed
 from plainfilm.cli.options import FLAT, places_first
 from plainfilm.data.files import cache_folder
 from plainfilm.errors import UsageError
+from plainfilm.results.pages import PAGES
 from plainfilm.workflows.options import IngestOptions, StoringOptions
 
-_PAGES = {
-    "tuning.json": "tuning.html",
-    "comparison.json": "comparison.html",
-    "relabel.json": "relabel.html",
-    "audit.json": "audit.html",
-}
+_PAGES = {told: page for verb, (told, page) in PAGES.items() if verb != "train"}  # whose own is told in words
 
 
 @places_first

@@ -14,7 +14,12 @@ Quiet = Annotated[bool, Parameter(help="No progress.", negative="", show_default
 AsJson = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.", negative="", show_default=False)]
 Signed = Annotated[Path | None, Parameter(help="A public key (PEM): go on only if the bundle is signed for it.")]
 ShowText = Annotated[
-    bool, Parameter(help="Leave text in pictures of radiographs, such as a burned-in name, uncovered.", negative="")
+    bool,
+    Parameter(
+        help="Leave text in pictures of radiographs, such as a burned-in name, uncovered.",
+        negative="",
+        show_default=False,
+    ),
 ]
 OnDevice = Annotated[
     Device | None,

@@ -12,7 +12,9 @@ def pack(
     store: Path,
     *,
     out: Path,
-    overwrite: Annotated[bool, Parameter(help="Replace a store of that name.", negative="")] = False,
+    overwrite: Annotated[
+        bool, Parameter(help="Replace a store of that name.", negative="", show_default=False)
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Join a store and its shards into one file, to be mailed or read by another HDF5 tool.

@@ -37,7 +37,9 @@ def predict(
     by: Annotated[By | None, a_choice] = None,
     patients: Annotated[Path | None, Parameter(metavar="TABLE")] = None,
     quiet: Quiet = False,
-    as_csv: Annotated[bool, Parameter(name="--csv", help="Print one row a file as CSV.", negative="")] = False,
+    as_csv: Annotated[
+        bool, Parameter(name="--csv", help="Print one row a file as CSV.", negative="", show_default=False)
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer for radiographs: class, calibrated probability, and what stands against believing it.
@@ -79,12 +81,7 @@ def predict(
     from plainfilm.evidence.inference.grouping import joined
     from plainfilm.evidence.inference.predictor import opened, paths
 
-    if not files:
-        raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
-    if as_csv and as_json:
-        raise UsageError("Expected --csv or --json; received both. Leave one out.")
-    if patients is not None and by is None:
-        raise UsageError("Expected --by with --patients; received none. Add --by study or --by patient.")
+    _check(files, by=by, patients=patients, both=as_csv and as_json)
     with running(cluster or "", mixed=mixed):
         predictor = opened(
             bundle,
@@ -117,6 +114,15 @@ def predict(
         predictions.say_summary(tally, about)
     if tally.nothing_answered:
         sys.exit(1)
+
+
+def _check(files: Sequence[Path], *, by: By | None, patients: Path | None, both: bool) -> None:
+    if not files:
+        raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
+    if both:
+        raise UsageError("Expected --csv or --json; received both. Leave one out.")
+    if patients is not None and by is None:
+        raise UsageError("Expected --by with --patients; received none. Add --by study or --by patient.")
 
 
 def _units(predictor: "Predictor", named: Sequence[str], by: By | None, patients: Path | None) -> list[int]:

@@ -1,6 +1,7 @@
 """`plainfilm serve`."""
 
 import os
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -45,9 +46,9 @@ def serve(
     dicom_tls_key: Annotated[Path | None, Parameter(negative="")] = None,
     dicom_tls_ca: Annotated[Path | None, Parameter(negative="")] = None,
     log_answers: Annotated[Path | None, Parameter(negative="")] = None,
-    log_names: Annotated[bool, Parameter(negative="")] = False,
+    log_names: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     show_text: ShowText = False,
-    quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="")] = False,
+    quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="", show_default=False)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve bundles: a page for people, an API for programs and, with --dicom-port, a node for the PACS.
@@ -106,26 +107,10 @@ def serve(
         Keep the name that each file was sent under there too, as its id: where it tells nobody who somebody is.
     """
     require("serving", *EXTRAS["serve"])
-    from plainfilm.cli import terminal
-    from plainfilm.results.inspection import Serving
     from plainfilm.serve import models, server
 
     named = ", ".join(each.partition("=")[0] for each in peer)
     node_lines = [f"DICOM  {ae_title} at {host}:{dicom_port}, for {named}"] if dicom_port is not None else []
-
-    def started(address: str, served: models.Models) -> None:
-        first, *others = (each.examiner for each in served)
-        if as_json:
-            print_document(Serving(address=address, name=first.identity.name, version=first.identity.version))
-            return
-        names = {each.examiner: each.name for each in served} if others else {}
-        terminal.say(
-            f"Serving {first.identity.name} at {address}",
-            *node_lines,
-            *(line for each in (first, *others) for line in _about(each, names.get(each, ""))),
-            terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
-        )
-
     settings = server.ServerSettings(
         bundles=models.named(bundle),
         require_signature=require_signature,
@@ -158,7 +143,25 @@ def serve(
         ),
         node_model=dicom_model,
     )
-    server.serve(settings, quiet=quiet, started=started)
+    server.serve(settings, quiet=quiet, started=partial(_started, node_lines=node_lines, as_json=as_json))
+
+
+def _started(address: str, served: Iterable[Any], *, node_lines: Sequence[str], as_json: bool) -> None:
+    """Say where it is served, and what each model's accuracy is worth."""
+    from plainfilm.cli import terminal
+    from plainfilm.results.inspection import Serving
+
+    first, *others = (each.examiner for each in served)
+    if as_json:
+        print_document(Serving(address=address, name=first.identity.name, version=first.identity.version))
+        return
+    names = {each.examiner: each.name for each in served} if others else {}
+    terminal.say(
+        f"Serving {first.identity.name} at {address}",
+        *node_lines,
+        *(line for each in (first, *others) for line in _about(each, names.get(each, ""))),
+        terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
+    )
 
 
 def _about(examiner: Any, name: str) -> list[Any]:

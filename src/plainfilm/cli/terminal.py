@@ -167,12 +167,12 @@ def audited(found: Audit) -> Iterator[Text | Rows | str]:
                 {
                     "probe": each.title,
                     "sees": each.sees,
-                    "AUC (95 % interval)": number(each.worst[1]),
+                    "AUROC (95 % interval)": number(each.worst[1]),
                     "class": each.worst[0],
                 }
                 for each in found.probes.values()
             ],
-            columns=("probe", "sees", "AUC (95 % interval)", *(("class",) if len(found.sources.classes) > 2 else ())),
+            columns=("probe", "sees", "AUROC (95 % interval)", *(("class",) if len(found.sources.classes) > 2 else ())),
         )
         if found.probes
         else "No probe could run."
@@ -194,7 +194,7 @@ def _within(found: Mapping[str, Mapping[str, ProbedImages]]) -> Rows:
     rows = [
         [source or "not named", *(_narrow(each.worst[1]) for each in own.values())] for source, own in found.items()
     ]
-    return Rows(["AUC within", *(name.replace("_", " ") for name in names)], rows)
+    return Rows(["AUROC within", *(name.replace("_", " ") for name in names)], rows)
 
 
 def _narrow(estimate: Estimate) -> str:

@@ -30,6 +30,7 @@ _OF_A_CATALOG: dict[str, str] = {
     "class-spelling": "spellings of one class, taken as one",
     "linked-folder": "a linked folder, read once",
     "system-folder": "a hidden or system folder, not entered",
+    "own-folder": "a folder that a command of plainfilm wrote, not entered",
     "not-a-file": "a pipe, a socket or a device, not read",
     "copy-of-tree": "a copy of other folders; its images count once",
     "no-permission": "a folder that cannot be listed",

@@ -9,17 +9,18 @@ from pathlib import Path
 from plainfilm.evidence.inference.context import in_one, worth
 from plainfilm.harmless import as_html, harmless, linked
 from plainfilm.reporting import formatting
-from plainfilm.reporting.formatting import MISSING, WHERE, seconds
+from plainfilm.reporting.formatting import MISSING, NARROW_SPACE, WHERE, seconds, with_interval
 from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison, Spread
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.results.metrics import Metrics, RunMetrics
+from plainfilm.results.pages import PAGES
 from plainfilm.results.relabelling import Relabelled, Relabelling
 from plainfilm.results.search import Search
 
-PAGES = ("report.html", "audit.html", "relabel.html", "comparison.html", "tuning.html")
+PAGE_NAMES = tuple(page for _, page in PAGES.values())
 
 
 def facts(result: Document) -> dict[str, str]:
@@ -121,6 +122,4 @@ def _measured(metrics: Metrics, where: str) -> dict[str, str]:
 
 def percent(metric: Estimate) -> str:
     """Write a share with its interval: "97.3 % (95.1 to 98.6)"."""
-    if not metric.is_known:
-        return "not defined"
-    return f"{100 * metric.value:.1f} % ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
+    return with_interval(metric).replace(NARROW_SPACE, " ") if metric.is_known else "not defined"

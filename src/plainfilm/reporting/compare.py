@@ -12,10 +12,9 @@ from plainfilm.reporting.figures import canvas, evaluation
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.formatting import LABELS, PERCENT, decimal, number
 from plainfilm.reporting.tables import metrics as tables
-from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results import documents
 from plainfilm.results.comparison import Comparison, RecipePair
-from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.estimate import UNDEFINED
 
 STABILITY = (
     "Stability: the share of test images that the training runs of a recipe, alike but for the random seed, all answer "
@@ -108,7 +107,10 @@ def write_page(shown: ComparisonPage, out: Path, formats: Sequence[str] = ()) ->
         "stability": STABILITY,
         "choose": CHOOSE,
         "several": any(len(each.accuracy.values) > 1 for each in recipes),
-        "every": [[_every(name, own) for name, own in each.metrics.items()] for each in recipes],
+        "every": [
+            [tables.cell(own, tables.UNIT, in_percent=name in PERCENT) for name, own in each.metrics.items()]
+            for each in recipes
+        ],
         "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
         "strips": [[tables.place(value, scale) for value in row] for row in known],
         "means": [tables.place(each.accuracy.mean, scale) for each in recipes],
@@ -126,10 +128,6 @@ def write_page(shown: ComparisonPage, out: Path, formats: Sequence[str] = ()) ->
     ]:
         drawings["auroc-differences"] = evaluation.differences(differences)
     page.write(out, "comparison.html", page.render("comparison.html", values), drawings, formats)
-
-
-def _every(name: str, own: Estimate) -> Cell:
-    return tables.cell(own, (0.0, 1.0), in_percent=name in PERCENT)
 
 
 def _shown(pair: RecipePair) -> dict[str, object]:

@@ -50,6 +50,14 @@ def interval(metric: Estimate, kind: str = "percent") -> str:
     return f"{text(low, unit=False)} to {text(high)}"
 
 
+def with_interval(metric: Estimate, kind: str = "percent") -> str:
+    """Write a metric with its interval, "97.2 % (95.0 to 98.4)"; alone where that is not known."""
+    write = percent if kind == "percent" else decimal
+    low, high = number(metric.low), number(metric.high)
+    bounds = "" if low is None or high is None else f" ({write(low, unit=False)} to {write(high, unit=False)})"
+    return write(metric) + bounds
+
+
 def p_value(value: float | None) -> str:
     """Write a p value with three decimals, or that it is below 0.001."""
     known = number(value)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from plainfilm.evidence.statistics.intervals import wilson
-from plainfilm.reporting.formatting import count, interval, percent
+from plainfilm.reporting.formatting import count, with_interval
 from plainfilm.results.metrics import Metrics
 
 MATRIX = ((168, 11), (0, 96))  # of MobileNet, on the paper's test set; which class is which is not said
@@ -37,15 +37,13 @@ def beside(recipe: str, test: Metrics) -> list[tuple[str, str]]:
     if said.has_matrix:
         right, n = MATRIX[0][0] + MATRIX[1][1], sum(map(sum, MATRIX))
         from_matrix = wilson([True] * right + [False] * (n - right))
-        lines.append(
-            ("Accuracy, the paper's matrix", f"{percent(from_matrix)} ({interval(from_matrix)}): {right} of {n}")
-        )
+        lines.append(("Accuracy, the paper's matrix", f"{with_interval(from_matrix)}: {right} of {n}"))
         lines.append(("Confusion matrix, the paper", _matrix(MATRIX)))
     return [*lines, ("Confusion matrix, this run", _matrix(test.confusion_matrix))]
 
 
 def _with_interval(test: Metrics) -> str:
-    return f"{percent(test.accuracy)} ({interval(test.accuracy)}), n = {count(test.n)}"
+    return f"{with_interval(test.accuracy)}, n = {count(test.n)}"
 
 
 def _matrix(rows: tuple[tuple[int, ...], ...]) -> str:

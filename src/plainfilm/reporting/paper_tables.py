@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plainfilm.data.files import written_whole
 from plainfilm.harmless import harmless, write_table
-from plainfilm.reporting.formatting import LABELS, PERCENT, decimal, percent
+from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, with_interval
 from plainfilm.results.audit import Audit, Probe
 from plainfilm.results.comparison import Comparison
 from plainfilm.results.estimate import Estimate
@@ -176,9 +176,7 @@ def _p(value: float) -> str:
 def _cell(cell: object, column: str) -> str:
     if not isinstance(cell, Estimate):
         return escaped(cell)
-    write_ = percent if column in {LABELS[name] for name in PERCENT} else decimal
     if not cell.is_known:
         return "--"
-    return escaped(f"{write_(cell)} ({write_(cell.low, unit=False)} to {write_(cell.high, unit=False)})").replace(
-        "\N{NARROW NO-BREAK SPACE}", r"\,"
-    )
+    shown = with_interval(cell, "percent" if column in {LABELS[name] for name in PERCENT} else "decimal")
+    return escaped(shown).replace(NARROW_SPACE, r"\,").replace("\N{MINUS SIGN}", "$-$")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from plainfilm.model.recipe_schema import Recipe
-from plainfilm.reporting.formatting import PERCENT, WHERE, decimal, percent
+from plainfilm.reporting.formatting import PERCENT, WHERE, with_interval
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, ProblemGroup
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.manifest import Provenance
@@ -101,11 +101,7 @@ def has_interval(metric: Estimate) -> bool:
 
 def estimate(name: str, metric: Estimate) -> str:
     """Write a metric with its interval, "97.2 % (95.0 to 98.4)", or "" where its value is not known."""
-    if not metric.is_known:
-        return ""
-    write = percent if name in PERCENT else decimal
-    bounds = f" ({write(metric.low, unit=False)} to {write(metric.high, unit=False)})" if has_interval(metric) else ""
-    return write(metric.value) + bounds
+    return with_interval(metric, "percent" if name in PERCENT else "decimal") if metric.is_known else ""
 
 
 def count_of(number_: int, one: str, many: str = "") -> str:

@@ -165,7 +165,7 @@ class Power(Record, frozen=True, kw_only=True, rename={"class_": "class"}):
     def sentence(self) -> str:
         """Say it."""
         return (
-            f"A shortcut below AUC {self.auroc:.2f}, or a sign on less than {100 * self.told:.0f} % of {self.class_}, "
+            f"A shortcut below AUROC {self.auroc:.2f}, or a sign on less than {100 * self.told:.0f} % of {self.class_}, "
             "could not have been seen for sure."
         )
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
-import numpy as np
 
 from plainfilm.errors import DocumentError
 from plainfilm.reasons import reason_of
@@ -114,9 +113,9 @@ def _known(value: Any) -> Any:
 
 
 def _builtin(value: Any) -> Any:
-    """Give NumPy's numbers and arrays as Python's, and a path as text."""
+    """Give NumPy's numbers and arrays, which are not imported for that, as Python's, and a path as text."""
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+    if callable(plain := getattr(value, "tolist", None)):
+        return plain()
     raise NotImplementedError(f"{type(value).__name__} has no form in JSON")

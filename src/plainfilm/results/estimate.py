@@ -45,5 +45,10 @@ def written(value: float, form: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}") if text.strip("+-0.") else text.lstrip("+-")
 
 
+def with_range(estimate: Estimate, form: str = ".2f") -> str:
+    """Write a known estimate for a sentence: "0.46 (0.29 to 0.63)"."""
+    return f"{written(estimate.value, form)} ({written(estimate.low, form)} to {written(estimate.high, form)})"
+
+
 UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 ShareEstimate = Annotated[Estimate, Meta(extra_json_schema={"range": "0 to 1"})]

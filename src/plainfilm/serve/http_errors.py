@@ -3,6 +3,7 @@
 import json
 import secrets
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -73,6 +74,11 @@ def may_have_body(scope: Scope) -> bool:
 def failed() -> Refused:
     """Make the refusal of a request that met a fault of ours."""
     return Refused(500, "failed", "Expected to answer; met a fault of the server. Its log names the place.")
+
+
+async def fault(request: Request, _: Exception) -> Response:
+    """Answer a fault of ours, which the guard logs; Starlette gives this request no body to read."""
+    return failed().answer(request.scope)
 
 
 def busy(retry_after_s: int = 1) -> Refused:

@@ -1,6 +1,7 @@
 """Where a web server listens, and how it is told to stop."""
 
 import ipaddress
+import re
 import signal
 import socket
 from collections.abc import Iterable, Iterator
@@ -38,11 +39,11 @@ def is_loopback(host: str) -> bool:
 
 
 def names_of(host: str, allowed: Iterable[str] = ()) -> frozenset[str]:
-    """Give the names by which a server at an address may be called: its own, this machine's, and those that are allowed."""
+    """Give the names by which a server at an address may be called: its own, this machine's, and those that are allowed, without their ports."""
     own = {shown(host)}
     if not is_loopback(host):
         own |= {socket.gethostname(), socket.getfqdn()}
-    return _LOOPBACK_NAMES | {name.lower() for name in (*own, *allowed)}
+    return _LOOPBACK_NAMES | {re.sub(r":\d+\Z", "", name.lower()) for name in (*own, *allowed)}
 
 
 def shown(host: str) -> str:

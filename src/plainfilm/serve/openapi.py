@@ -28,7 +28,7 @@ _ANSWER = {
 }
 _ESTIMATE = {"value": 0.95, "low": 0.92, "high": 0.97}
 _MODEL = {"name": "COVID or NORMAL, mobilenet", "version": "0.1.0+3f2a9c1b22d0"}
-_WORTH = "Not to be believed. A classifier that never sees the lungs reaches AUC 1.00; yours reaches 1.00. What you measured is mostly not disease."
+_WORTH = "Not to be believed. A classifier that never sees the lungs reaches AUROC 1.00; yours reaches 1.00. What you measured is mostly not disease."
 _STANDING = {
     "classes": ["COVID", "NORMAL"],
     "positive": "COVID",

@@ -90,7 +90,7 @@ def application(service: RestService, page: PageFiles) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES, compresslevel=GZIP_LEVEL)
     for kind in (Refused, Full, HTTPException):
         app.add_exception_handler(kind, _refused)
-    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(Exception, http_errors.fault)
     routes = _Routes(service, page)
     for under, told in ((API, lambda route: route), (f"{API}/models/{{name}}", openapi.named)):
         app.post(f"{under}/predict", **told(openapi.PREDICT))(_with("predict", routes.predict))
@@ -270,6 +270,8 @@ async def _form(request: Request, service: RestService, room: Room, kind: type[F
     """Read a body into memory, by its time and within its limits; what cannot fit is refused before it is read."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(415, "encoded", "Expected a body that is not compressed; received one with a Content-Encoding. Send it as it is.")  # fmt: skip
+    if kind is Form and (astray := sorted({"prevalence", "by"} & request.query_params.keys())):
+        raise Refused(400, "unknown-field", f"Expected {astray[0]} as a field of the form; received it behind the ? of the address. Write for example: curl -F {astray[0]}=…")  # fmt: skip
     form = kind(request.headers.get("content-type", ""), service.limits, lambda length: room.take(Amount(held=length)))
     declared = request.headers.get("content-length", "")
     service.admission.check(room.client, Amount(held=min(int(declared or 0), service.limits.request_bytes)))
@@ -439,11 +441,6 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, Full):
         request.app.state.telemetry.turned_away(error.what)
     return await answered(_ours(error, request.scope.get("root_path", "")), request.scope, request.receive)
-
-
-async def _failed(request: Request, _: Exception) -> Response:
-    """Answer a fault of ours, which the guard logs; Starlette gives this request no body to read."""
-    return http_errors.failed().answer(request.scope)
 
 
 def _ours(error: Exception, root: str) -> Refused:

@@ -45,6 +45,8 @@ LIMITS = Limits(files=64, file_bytes=MAX_BYTES, request_bytes=256_000_000)
 MOST = Amount(uploads=128, files=128, held=1 << 30)  # of all clients; one alone may hold half of it
 STOP_S = 20
 _STDERR = 2
+_HOST = re.compile(r"([^\s:/*\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+_ROOT = re.compile(r"(/(?!\.+(/|\Z))[A-Za-z0-9._~-]+)*")
 _OWN = (["api"], ["page"], ["dicom-web"])  # first parts of our paths
 
 
@@ -167,30 +169,34 @@ def _opened(settings: ServerSettings, stack: ExitStack, connections: Connections
         stow = partial(storing.received, node.spool)
     admission = Admission(MOST)
 
-    def gauges() -> Mapping[str, float]:
-        now = admission.under_way
-        held = {
-            "connections_turned_away": connections.turned_away,
-            "files_under_way": now.files,
-            "held_bytes": now.held,
-            "uploads": now.uploads,
-            "clients": admission.clients,
-        }
-        own = {**held, **turns.figures()}
-        return {**own, **{f"dicom_{name}": count for name, count in node.counts().items()}} if node else own
-
     return RestService(
         models=models,
         judge=judge,
         turns=turns,
         admission=admission,
-        telemetry=telemetry.Telemetry(gauges, watch),
+        telemetry=telemetry.Telemetry(partial(_gauges, connections, admission, turns, node), watch),
         watch=watch,
         limits=LIMITS,
         is_ready=lambda: judge.is_alive and (node is None or node.is_alive),
         trouble=node.trouble if node else lambda: "",
         stow=stow,
     )
+
+
+def _gauges(
+    connections: Connections, admission: Admission, turns: Turns, node: BackgroundNode | None
+) -> Mapping[str, float]:
+    """Give the numbers of this moment."""
+    now = admission.under_way
+    own = {
+        "connections_turned_away": connections.turned_away,
+        "files_under_way": now.files,
+        "held_bytes": now.held,
+        "uploads": now.uploads,
+        "clients": admission.clients,
+        **turns.figures(),
+    }
+    return own | {f"dicom_{name}": count for name, count in node.counts().items()} if node else own
 
 
 def _opening(settings: ServerSettings, decoders: Decoders, watch: Watch) -> Opening:
@@ -314,7 +320,11 @@ def _check(settings: ServerSettings, token: str | None) -> None:
         raise UsageError(
             f"Expected --proxy to be an IP address; received {wrong[0]}. Give the one that the proxy calls from."
         )
-    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", settings.root_path) or settings.root_path.split("/")[1:2] in _OWN:
+    if odd := [each for each in settings.allow_hosts if not _HOST.fullmatch(each)]:
+        raise UsageError(
+            f"Expected --allow-host to be a name, or an address, as it stands in the browser, without * or blanks; received {odd[0]}. Give each name."
+        )
+    if not _ROOT.fullmatch(settings.root_path) or settings.root_path.split("/")[1:2] in _OWN:
         raise UsageError(
             f"Expected --root-path as /xray, without a / at its end and none of our own ({', '.join('/' + own for (own,) in _OWN)}); "
             f"received {settings.root_path}. Name the path that the proxy has."

@@ -112,31 +112,11 @@ def plan(options: CompareOptions) -> Plan | RunsPlan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder, settings = followed(options.out), settings_of(options.settings)
+    folder = followed(options.out)
     checks.check_figures(options.figures)
     if any(compared_runs.is_run(place) for place in places_of(options.store)):
         return _plan_of_runs(options, folder)
-    if not options.recipes:
-        raise UsageError(
-            "Expected --recipes with the names of recipes, such as --recipes default,robust, or two run folders in the place of the store; "
-            "received neither. Name some."
-        )
-    if twice := [name for name, count in Counter(options.recipes).items() if count > 1]:
-        raise UsageError(f"Expected --recipes to name each once; received {twice[0]} again. Leave one out.")
-    checks.check_can_train()
-    folding.check_by_source(options.folds, options.together, options.rank)
-    if not 1 <= options.seeds <= 100:
-        raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}.")
-    if "seed" in settings:
-        raise UsageError(
-            "Expected no seed among the settings; compare uses the seeds 0, 1, … itself. Give their number with --seeds."
-        )
-    checks.check_out(folder, overwrite=options.overwrite)
-    chosen = [
-        [recipes.load(name, settings | {"seed": seed}) for seed in range(options.seeds)] for name in options.recipes
-    ]
-    for member in (member for own in chosen for member in recipes.members(own[0])):
-        checks.check_recipe(member)
+    chosen = _chosen(options, folder)
 
     def check_size(image_size: int) -> None:
         for own in chosen:
@@ -166,6 +146,33 @@ def plan(options: CompareOptions) -> Plan | RunsPlan:
         positive=checks.positive_class(store.classes, options.positive, task=store.task),
         folder=folder,
     )
+
+
+def _chosen(options: CompareOptions, folder: Path) -> list[list[Recipe]]:
+    """Check what needs no data, and load the recipes, each with all seeds."""
+    settings = settings_of(options.settings)
+    if not options.recipes:
+        raise UsageError(
+            "Expected --recipes with the names of recipes, such as --recipes default,robust, or two run folders in the place of the store; "
+            "received neither. Name some."
+        )
+    if twice := [name for name, count in Counter(options.recipes).items() if count > 1]:
+        raise UsageError(f"Expected --recipes to name each once; received {twice[0]} again. Leave one out.")
+    checks.check_can_train()
+    folding.check_by_source(options.folds, options.together, options.rank)
+    if not 1 <= options.seeds <= 100:
+        raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}.")
+    if "seed" in settings:
+        raise UsageError(
+            "Expected no seed among the settings; compare uses the seeds 0, 1, … itself. Give their number with --seeds."
+        )
+    checks.check_out(folder, overwrite=options.overwrite)
+    chosen = [
+        [recipes.load(name, settings | {"seed": seed}) for seed in range(options.seeds)] for name in options.recipes
+    ]
+    for member in (member for own in chosen for member in recipes.members(own[0])):
+        checks.check_recipe(member)
+    return chosen
 
 
 def _plan_of_runs(options: CompareOptions, folder: Path) -> RunsPlan:

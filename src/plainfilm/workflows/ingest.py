@@ -68,9 +68,12 @@ def plan(options: IngestOptions) -> Plan:
         check_name(out)
     check_new(out, overwrite=options.overwrite or options.add)
     is_added = options.add and is_store(out)
-    if is_added and not options.dry_run:
-        _check_added(options, out)
+    before = _check_added(options, out) if is_added and not options.dry_run else None
     catalog = listed(options)
+    if before is not None and catalog.task != before:
+        raise UsageError(
+            f"Expected {before} to be added to {out}, which is a store of {before}; received {catalog.task}. Give the options that it was made with, such as --labels or --task."
+        )
     makes_split = options.resplit or not (is_added or any(entry.split for entry in catalog.entries))
     if not options.dry_run and makes_split:
         rows = rows_of(catalog)
@@ -115,7 +118,8 @@ def sized(options: IngestOptions) -> IngestOptions:
     return replace(options, size=size_for(recipes.members(recipes.load(options.recipe, chosen))))
 
 
-def _check_added(options: IngestOptions, out: Path) -> None:
+def _check_added(options: IngestOptions, out: Path) -> Task:
+    """Refuse a store that these options cannot add to; give its task."""
     with Store(out) as old:
         if corrections.made_in(old.attributes):
             raise UsageError(
@@ -127,6 +131,7 @@ def _check_added(options: IngestOptions, out: Path) -> None:
                 f"Expected to add radiographs of {old.size} px, fit {old.attributes['fit']}, as {out} has them; received --size {options.size} "
                 f"--fit {options.fit}. Give --size {old.size} --fit {old.attributes['fit']}."
             )
+        return old.task
 
 
 def check_options(options: IngestOptions) -> None:

@@ -70,14 +70,10 @@ def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str
     UsageError
         A text of another form, or a label that stands for two classes.
     """
-    pairs = [*given.items()] if isinstance(given, Mapping) else []
-    for text in (
-        part for words in (() if isinstance(given, Mapping) else given or ()) for part in arguments.parts_of(words)
-    ):
-        label, name = (*map(arguments.unquoted, arguments.parts_of(text, "=", most=1)), "")[:2]
-        if not (label and name):
-            raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
-        pairs.append((label, name))
+    if isinstance(given, Mapping):
+        pairs = [*given.items()]
+    else:
+        pairs = [_pair(text) for words in given or () for text in arguments.parts_of(words)]
     meant: dict[str, str] = {}
     for label, name in pairs:
         if (first := meant.setdefault(spelling_key(label), name)) != name:
@@ -85,6 +81,13 @@ def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str
                 f"Expected one class a label for --map; received {label} for {first} and {name}. Leave one of them out."
             )
     return dict(pairs)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    label, name = (*map(arguments.unquoted, arguments.parts_of(text, "=", most=1)), "")[:2]
+    if not (label and name):
+        raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
+    return label, name
 
 
 def settings_of(given: Sequence[str] | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -110,7 +113,7 @@ def _chosen(kind: Any, words: Sequence[Token]) -> str:
     """Take one of the texts of a Literal; where pydantic is loaded the parser would ask it, and say its words."""
     known, value = get_args(kind), words[-1].value
     if value not in known:
-        allowed = f"{', '.join(known[:-1])} or {known[-1]}"
+        allowed = " or ".join(filter(None, (", ".join(filter(None, known[:-1])), known[-1])))
         raise UsageError(f"Expected {words[-1].keyword} to be {allowed}; received {value}. Write one of them.")
     return value
 

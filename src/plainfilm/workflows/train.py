@@ -87,25 +87,8 @@ def plan(options: TrainOptions) -> Plan:
         One line: what was expected, what came, what to do.
     """
     folder = followed(options.out)
-    checks.check_can_train()
-    checks.check_out(folder, overwrite=options.overwrite)
-    checks.check_figures(options.figures)
-    folding.check(options.folds, options.together, fewest=2, most=100)
-    curve.check(curve=options.curve, folds=options.folds)
-    recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
-    for member in recipes.members(recipe):
-        checks.check_recipe(member)
-    if options.size == AUTO:
-        options = dataclasses.replace(options, size=checks.size_for(recipes.members(recipe)))
-    callbacks.check(options.callbacks, finetunes=recipes.finetunes(recipe))
-    if options.sign is not None:
-        signing.sign(b"", Path(options.sign))
-    if _epochs(folder).is_dir() and not (options.resume or options.overwrite):
-        raise UsageError(
-            f"Expected --resume to go on with the interrupted training of {folder}, or --overwrite to start it anew; received neither."
-        )
+    options, recipe = _asked(options, folder)
     tracked = tracking.opened(options.mlflow)
-
     count = options.folds if isinstance(options.folds, int) else 0
 
     def check_rows(rows: Store | Rows) -> None:
@@ -143,6 +126,28 @@ def plan(options: TrainOptions) -> Plan:
         folder=folder,
         tracking=tracked,
     )
+
+
+def _asked(options: TrainOptions, folder: Path) -> tuple[TrainOptions, Recipe]:
+    """Check what needs no data, and load the recipe; its backbones say the size where that is left to them."""
+    checks.check_can_train()
+    checks.check_out(folder, overwrite=options.overwrite)
+    checks.check_figures(options.figures)
+    folding.check(options.folds, options.together, fewest=2, most=100)
+    curve.check(curve=options.curve, folds=options.folds)
+    recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
+    for member in recipes.members(recipe):
+        checks.check_recipe(member)
+    if options.size == AUTO:
+        options = dataclasses.replace(options, size=checks.size_for(recipes.members(recipe)))
+    callbacks.check(options.callbacks, finetunes=recipes.finetunes(recipe))
+    if options.sign is not None:
+        signing.sign(b"", Path(options.sign))
+    if _epochs(folder).is_dir() and not (options.resume or options.overwrite):
+        raise UsageError(
+            f"Expected --resume to go on with the interrupted training of {folder}, or --overwrite to start it anew; received neither."
+        )
+    return options, recipe
 
 
 def _epochs(folder: Path) -> Path:

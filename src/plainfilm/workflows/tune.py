@@ -113,17 +113,7 @@ def plan(options: TuneOptions) -> Plan:
         _check_new(folder)
         checks.check_out(folder, overwrite=False)
     here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
-    names = _distinct(
-        [_named(name, here) for name in options.backbones]
-        or [name for name in here if name in rows_of_backbones.BACKBONES]
-    )
-    space = SearchSpace(
-        backbones=names,
-        input_sizes=_distinct(options.input_sizes),
-        views=options.views,
-        epochs=options.epochs,
-        seed=options.seed,
-    )
+    space = _space(options, here)
 
     def check_rows(rows: Store | Rows) -> None:
         checks.check_task(rows.task, rows.classes, options.task)
@@ -146,6 +136,21 @@ def plan(options: TuneOptions) -> Plan:
     if (_place(planned) / STUDY).is_file() and not options.overwrite and not is_busy:
         _begin(planned)
     return planned
+
+
+def _space(options: TuneOptions, here: Mapping[str, str]) -> SearchSpace:
+    """Give what is searched; of the backbones those whose weights are `here`."""
+    names = _distinct(
+        [_named(name, here) for name in options.backbones]
+        or [name for name in here if name in rows_of_backbones.BACKBONES]
+    )
+    return SearchSpace(
+        backbones=names,
+        input_sizes=_distinct(options.input_sizes),
+        views=options.views,
+        epochs=options.epochs,
+        seed=options.seed,
+    )
 
 
 def _check_ranges(options: TuneOptions) -> None:

@@ -63,7 +63,7 @@ class Run(Generic[R]):
     @property
     def report(self) -> Path:
         """The page of the run."""
-        return self._written(*cell.PAGES)
+        return self._written(*cell.PAGE_NAMES)
 
     @property
     def bundle(self) -> Path:
@@ -156,7 +156,7 @@ class Run(Generic[R]):
         return f"Run({str(self.folder)!r}, {cell.short(self.result)})"
 
     def _repr_html_(self) -> str:
-        page = next((self.folder / name for name in cell.PAGES if (self.folder / name).is_file()), None)
+        page = next((self.folder / name for name in cell.PAGE_NAMES if (self.folder / name).is_file()), None)
         return cell.in_cell(self.result, page)
 
 

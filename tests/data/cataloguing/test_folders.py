@@ -1,6 +1,7 @@
 """Listing: each file looked at in one way, system files passed over and counted, copies and links once."""
 
 import os
+import shutil
 from io import BytesIO
 from pathlib import Path
 
@@ -64,6 +65,19 @@ def test_dicom_under_the_name_of_another_format_is_dicom(tmp_path):
     put(tmp_path, "a/1.jpg", "a/2.jpg", data=DICOM)
     put(tmp_path, "b/3.jpg")
     assert survey(Folder(tmp_path)).dicom == {"a/1.jpg", "a/2.jpg"}
+
+
+@pytest.mark.parametrize("pair", [("metrics.json", "report.html"), ("relabel.json", "relabel.html")])
+def test_what_a_command_wrote_among_radiographs_is_passed_over(tmp_path, pair):
+    put(tmp_path, "A/1.png", "B/2.png", "run/figures/roc.png", "run/deep/run/roc.png")
+    put(tmp_path, *(f"{folder}/{name}" for folder in ("run", "run/deep/run") for name in pair), data=b"{}")
+    put(tmp_path, "B/metrics.json", data=b"{}")  # alone it means nothing
+    assert images(tmp_path) == ["A/1.png", "B/2.png"]
+    assert told(tmp_path) == [("own-folder", "run")]
+    archive = Path(shutil.make_archive(str(tmp_path.with_suffix(".all")), "zip", tmp_path))
+    found = survey(Archived(open_archive(archive), archive))
+    assert found.images == ["A/1.png", "B/2.png"]
+    assert [(problem.code, problem.file) for problem in found.problems] == [("own-folder", "run")]
 
 
 def test_the_table_of_labels_is_not_passed_over(tmp_path):

@@ -76,7 +76,7 @@ def test_a_weak_model_is_not_believed_when_a_blind_probe_is_as_good():
 def test_the_sentence_is_a_colleagues_and_the_blind_classifier_comes_first():
     _, found = _said(_probe("source", 0.98, sees="no image", cue="source"), _probe("lungs_hidden", 0.95))
     assert found[0].sentence.startswith(
-        "A classifier that never sees the lungs (lungs_hidden) reaches AUC 1.00; yours reaches 0.99."
+        "A classifier that never sees the lungs (lungs_hidden) reaches AUROC 1.00; yours reaches 0.99."
     )
     assert found[0].cue == "source"
     assert found[0].advice
@@ -91,7 +91,7 @@ def test_without_a_classifier_nobody_is_told_what_theirs_reaches():
     whole = ComparedWith(auroc=YOURS, is_="a head on the whole images")
     (only,) = verdict.reasons([_probe("lungs_hidden", 0.95)], whole, (), None, 1000)
     assert only.sentence == (
-        "A classifier that never sees the lungs (lungs_hidden) reaches AUC 1.00; one that sees whole images reaches 0.99. "
+        "A classifier that never sees the lungs (lungs_hidden) reaches AUROC 1.00; one that sees whole images reaches 0.99. "
         "What can be measured on these images is mostly not disease."
     )
 
@@ -169,7 +169,7 @@ def test_the_worst_class_speaks_and_is_named_where_the_mean_hides_it():
     assert [(reason.verdict, reason.class_, reason.cue) for reason in found] == [
         ("not to be believed", "B", "corner tag")
     ]
-    assert "AUC 1.00 for B against the rest" in found[0].sentence
+    assert "AUROC 1.00 for B against the rest" in found[0].sentence
 
 
 def test_a_class_is_compared_with_the_models_own_auc_for_it():
@@ -246,7 +246,7 @@ def test_each_kind_of_reason_says_all_of_itself():
     assert blind == Reason(
         rule="no-lungs: Lungs blacked out",
         verdict="not to be believed",
-        sentence="A classifier that never sees the lungs (lungs blacked out) reaches AUC 0.97; yours reaches 0.99. "
+        sentence="A classifier that never sees the lungs (lungs blacked out) reaches AUROC 0.97; yours reaches 0.99. "
         "What you measured is mostly not disease.",
         advice="Add images of each class from the same hospitals and devices, or train on lung crops, and audit again.",
         also="Others of the kind: frame 0.93.",
@@ -255,7 +255,7 @@ def test_each_kind_of_reason_says_all_of_itself():
     assert left == Reason(
         rule="leave-one-source-out",
         verdict="not to be believed",
-        sentence="Trained without B and C, it reaches AUC 0.60 there (at most 0.70); "
+        sentence="Trained without B and C, it reaches AUROC 0.60 there (at most 0.70); "
         "trained on as many images with some from there 0.90, with every source 0.99. It does not travel.",
         also=None,
         advice="Add more sources that have every class, and believe the number on a source left out.",
@@ -264,7 +264,7 @@ def test_each_kind_of_reason_says_all_of_itself():
     assert shortcut == Reason(
         rule="no-image: Patient",
         verdict="shortcut possible",
-        sentence="A classifier that sees no image at all (patient) reaches AUC 0.72; yours reaches 0.99. "
+        sentence="A classifier that sees no image at all (patient) reaches AUROC 0.72; yours reaches 0.99. "
         "Part of what you measured may not be disease.",
         advice="Add patients of each class of the same age, sex and view.",
         also="Others of the kind: file format 0.67.",
@@ -336,7 +336,7 @@ def test_the_source_that_framing_tells_best_is_named():
     (reason,) = _said(_framed(0.65, east=0.7, west=0.8))[1]
     assert reason.rule == "framing: Framing of the lungs"
     assert reason.sentence == (
-        "A classifier that knows nothing but where the lungs lie in the image (framing of the lungs) reaches AUC 0.85 within west; "
+        "A classifier that knows nothing but where the lungs lie in the image (framing of the lungs) reaches AUROC 0.85 within west; "
         "yours reaches 0.99 over all. How films are taken and cut is not the disease, though small or overinflated lungs change it too."
     )
     assert "framed alike" in reason.advice

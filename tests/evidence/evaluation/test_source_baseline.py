@@ -131,26 +131,26 @@ def of_a_test_set(area, ill=100, well=100):
 def test_an_area_that_the_source_alone_reaches_is_a_warning_with_that_number():
     found = worth(made_rule(0.84, 0.88, 0.91), of_a_test_set(between(0.85, 0.95)))
     assert found.level == "warning"
-    assert "gives AUC 0.88 (0.84 to 0.91), the model 0.90 (0.85 to 0.95)" in found.sentence
+    assert "gives AUROC 0.88 (0.84 to 0.91), the model 0.90 (0.85 to 0.95)" in found.sentence
     assert "does not show that the model sees disease" in found.sentence
 
 
 def test_an_area_above_a_source_that_tells_something_is_a_caution():
     found = worth(made_rule(0.6, 0.65, 0.7), of_a_test_set(between(0.8, 0.9)))
     assert found.level == "caution"
-    assert "already gives AUC 0.65 (0.60 to 0.70)" in found.sentence
+    assert "already gives AUROC 0.65 (0.60 to 0.70)" in found.sentence
     assert "Part of this accuracy may be the source" in found.sentence
 
 
 def test_an_area_that_may_be_chance_is_a_caution_that_says_how_many_would_tell():
     found = worth(made_rule(0.4, 0.5, 0.6), of_a_test_set(between(0.45, 0.75), ill=9, well=300))
     assert found.level == "caution"
-    assert "The model's AUC, 0.60 (0.45 to 0.75), may be chance: it has learnt nothing" in found.sentence
+    assert "The model's AUROC, 0.60 (0.45 to 0.75), may be chance: it has learnt nothing" in found.sentence
     assert "About 21 radiographs of the rarer class would be needed; 9 were tested." in found.sentence
 
 
 def test_a_rare_disease_told_well_is_not_told_to_have_learnt_nothing():
-    """At 3 % ill, answering that all are well is right in 97 %: more than a model of AUC 0.977 at most thresholds."""
+    """At 3 % ill, answering that all are well is right in 97 %: more than a model of AUROC 0.977 at most thresholds."""
     found = worth(made_rule(0.4, 0.5, 0.6), of_a_test_set(between(0.962, 0.992), ill=9, well=291))
     assert found.level == "none"
     assert "does not explain this accuracy" in found.sentence
@@ -172,7 +172,7 @@ def test_the_worst_of_several_classes_speaks_and_is_named():
     metrics = made_metrics.metrics(per_class=each, confusion_matrix=((50, 0, 0), (0, 50, 0), (0, 0, 20)))
     found = worth(rule, metrics)
     assert found.level == "caution"
-    assert "The model's AUC for C against the rest, 0.59" in found.sentence
+    assert "The model's AUROC for C against the rest, 0.59" in found.sentence
     assert "radiographs of C would be needed; 20 were tested." in found.sentence
 
 

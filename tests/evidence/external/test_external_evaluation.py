@@ -165,7 +165,7 @@ def test_sources_that_tell_the_label_are_said_even_where_the_number_is_high(fold
     with Store(mixed) as store:
         fine = examined(store, bundle)
     assert told.transportability.verdict == fine.transportability.verdict == "travels"
-    assert "knowing only which source an image came from gives AUC 1.00" in told.sources.sentence
+    assert "knowing only which source an image came from gives AUROC 1.00" in told.sources.sentence
     assert (told.transportability.level, fine.transportability.level) == ("caution", "none")
     assert fine.sources.sentence is None
 

@@ -29,7 +29,7 @@ def test_the_sentence_of_the_colleague():
     told = judged(OWN, metrics((0.61, 0.55, 0.67)))
     assert (
         told.sentence
-        == "In this hospital AUC 0.61 (0.55 to 0.67), 0.38 lower than on its own test set (0.32 to 0.44): performance does not hold at this site."
+        == "In this hospital AUROC 0.61 (0.55 to 0.67), 0.38 lower than on its own test set (0.32 to 0.44): performance does not hold at this site."
     )
     assert (told.verdict, told.level) == ("does not travel", "warning")
     assert compare(OWN, metrics((0.61, 0.55, 0.67)))[0].auroc.value == pytest.approx(0.38)
@@ -89,7 +89,7 @@ def test_the_worst_of_several_classes_speaks_and_is_named():
     own = of_classes(A=FINE, B=FINE, C=FINE)
     told = judged(own, of_classes(A=FINE, B=FINE, C=(0.55, 0.5, 0.6)), two_classes=False)
     assert (told.verdict, told.level) == ("does not travel", "warning")
-    assert "AUC for C against the rest 0.55 (0.49 to 0.61), 0.40 lower" in told.sentence
+    assert "AUROC for C against the rest 0.55 (0.49 to 0.61), 0.40 lower" in told.sentence
     assert judged(own, own, two_classes=False).verdict == "travels"
 
 

@@ -42,7 +42,6 @@ def film(chance, level="ok", **more):
     return Prediction(file=f"{chance}", label=None, level=level, probabilities=told, **more)
 
 
-@pytest.mark.trains
 def test_a_run_says_how_and_measures_by_patient(run):
     found, how = run.result.by_patient, bundle.load(run.folder).classifier.decision.combining
     assert found.rule == how.rule
@@ -53,7 +52,6 @@ def test_a_run_says_how_and_measures_by_patient(run):
     assert "AUROC by patient, test set" in (run.folder / "card.md").read_text()
 
 
-@pytest.mark.trains
 def test_answers_join_as_training_chose_and_name_nobody(predictor, run, call):
     folder = run.folder.parent / "films"
     with (folder / "metadata.csv").open(newline="") as file:
@@ -86,7 +84,6 @@ def test_answers_join_as_training_chose_and_name_nobody(predictor, run, call):
     assert About.of(predictor, by="patient").threshold == how.threshold
 
 
-@pytest.mark.trains
 def test_refused_unreadable_and_lateral_films_have_no_say(predictor):
     films = [film(0.8), film(0.4, "flagged", reasons=("unusual",)), film(0.9, "refused"), film(0.5, "unreadable"),
              film(0.1, "flagged", reasons=("looks like a lateral view",))]  # fmt: skip
@@ -103,7 +100,6 @@ def test_refused_unreadable_and_lateral_films_have_no_say(predictor):
     assert (none.level, none.probabilities, none.reasons) == ("unreadable", {}, ("broken",))
 
 
-@pytest.mark.trains
 def test_answers_come_in_the_order_of_first_films_and_move_with_the_prevalence(predictor):
     units = grouping.numbered(["b", "a", "b", "c"])
     assert units == [0, 1, 0, 2]
@@ -116,7 +112,6 @@ def test_answers_come_in_the_order_of_first_films_and_move_with_the_prevalence(p
     assert found[1].at_prevalence == pytest.approx(expit(odds))
 
 
-@pytest.mark.trains
 def test_arrays_need_a_patient_each(predictor):
     films = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
     found = predictor.predict(list(films), by="patient", patients=["x", "y", "x"])

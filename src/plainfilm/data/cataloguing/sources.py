@@ -5,15 +5,10 @@ from pathlib import Path
 
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection, read_collection
-from plainfilm.data.places.place import Archived, Folder, Place
+from plainfilm.data.places.place import Archived, Folder, Place, is_written
 from plainfilm.data.spelling import did_you_mean
 from plainfilm.errors import CatalogError
 from plainfilm.reasons import reason_of
-
-_WRITTEN = {
-    "metrics.json": "report.html",
-    **{f"{name}.json": f"{name}.html" for name in ("audit", "comparison", "tuning")},
-}
 
 
 def read_sources(
@@ -117,7 +112,7 @@ def _check_source(source: Path) -> None:
 
 
 def _check_own(folder: Path) -> None:
-    if any((folder / page).is_file() and (folder / told).is_file() for told, page in _WRITTEN.items()):
+    if is_written(lambda name: (folder / name).is_file()):
         raise CatalogError(
             f"Expected a folder of radiographs; received {folder}, which a command of plainfilm wrote. Name the radiographs or their store."
         )

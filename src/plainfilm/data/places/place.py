@@ -1,7 +1,7 @@
 """Where the files of a SOURCE lie, a folder or an archive: lists them, and gives the first bytes, the size or the whole of each."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,10 @@ _SYSTEM_FOLDERS = {
 }
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "dicomdir", "ehthumbs.db", "icon\r"}
 _MARKS = (".", "$", "@", "#", "~$")  # hidden; the dust-bins, thumbnails and snapshots of Windows and of network drives
+_WRITTEN = {
+    "metrics.json": "report.html",
+    **{f"{name}.json": f"{name}.html" for name in ("audit", "comparison", "relabel", "tuning")},
+}
 
 MAX_TEXT_BYTES = 100_000_000
 Read = Callable[[], bytes]
@@ -64,6 +68,17 @@ def is_system_folder(name: str) -> bool:
 def is_system_file(name: str) -> bool:
     """Whether a file is hidden, or one that a system makes for itself."""
     return name.startswith((".", "~$")) or name.lower() in _SYSTEM_FILES
+
+
+def is_written(has: Callable[[str], bool]) -> bool:
+    """Whether a folder that `has` files of some names is one that a command of plainfilm wrote."""
+    return any(has(page) and has(told) for told, page in _WRITTEN.items())
+
+
+def _written(name: str) -> Problem:
+    return Problem(
+        name, "own-folder", "A command of plainfilm wrote this folder; its pictures are passed over.", fatal=False
+    )
 
 
 class Folder:
@@ -158,6 +173,9 @@ class Folder:
         except OSError as error:
             self._refuse(start, error)
             return
+        if start and is_written({entry.name for entry in entries}.__contains__):
+            self.problems.append(_written(start[:-1]))
+            return
         for entry in entries:
             if not _is_folder(entry):
                 if _is_special(entry):
@@ -190,7 +208,9 @@ class Archived:
 
     def __init__(self, archive: "Archive", root: Path) -> None:
         self.archive, self.root = archive, root
-        self.problems: list[Problem] = list(archive.problems)
+        own = _written_in(archive.names)
+        self.problems: list[Problem] = [*archive.problems, *map(_written, own)]
+        self._written = tuple(f"{folder}/" for folder in own)
         self.passed_over: list[str] = []
         self.followed: list[str] = []
         self.in_order = archive.in_order
@@ -203,7 +223,7 @@ class Archived:
             system = next((depth for depth, part in enumerate(above, 1) if is_system_folder(part)), 0)
             if system:
                 passed_over["/".join(above[:system])] = None
-            else:
+            elif not name.startswith(self._written):
                 yield name
         self.passed_over = list(passed_over)
 
@@ -244,6 +264,17 @@ class Archived:
 
 def _natural(name: str) -> tuple[str, ...]:
     return tuple(name.split("/"))
+
+
+def _written_in(names: Iterable[str]) -> list[str]:
+    """Folders among the members of an archive that a command of plainfilm wrote, none inside another."""
+    held: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, bare = name.rpartition("/")
+        if folder and (bare in _WRITTEN or bare in _WRITTEN.values()):
+            held.setdefault(folder, set()).add(bare)
+    own = [folder for folder in sorted(held) if is_written(held[folder].__contains__)]
+    return [folder for folder in own if not any(folder.startswith(f"{other}/") for other in own)]
 
 
 def _name_of(entry: "os.DirEntry[str]") -> str:

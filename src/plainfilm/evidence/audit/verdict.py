@@ -231,7 +231,7 @@ def _reason(told: _Told) -> Reason:
         else f"Part of what {what} may not be disease.",
     )
     if (own.surely or 0.0) >= NOTABLE:
-        tells = f" reaches AUC {own.auroc.value:.2f}{_class(told, ' for ', ' against the rest')}{where}; {whose} reaches {told.yours.value:.2f}{' over all' if where else ''}"
+        tells = f" reaches AUROC {own.auroc.value:.2f}{_class(told, ' for ', ' against the rest')}{where}; {whose} reaches {told.yours.value:.2f}{' over all' if where else ''}"
     else:
         tells = f" tells {100 * own.told.value:.0f} % of {told.name}{where} from all but {100 * FALSE:.0f} % of the others: a part of them bears a sign"
     return Reason(
@@ -270,7 +270,7 @@ def _does_not_travel(one: LeftOut, yours: ComparedWith) -> Reason | None:
 
 def _lost(one: LeftOut, own: LeftOutClass, mine: Estimate, of_class: str) -> str:
     return (
-        f"Trained without {' and '.join(one.sources)}, it reaches AUC {own.auroc.value:.2f}{of_class} there (at most {own.auroc.high:.2f}); "
+        f"Trained without {' and '.join(one.sources)}, it reaches AUROC {own.auroc.value:.2f}{of_class} there (at most {own.auroc.high:.2f}); "
         f"trained on as many images with some from there {own.with_sources.value:.2f}, with every source {mine.value:.2f}. It does not travel."
     )
 

@@ -17,7 +17,7 @@ from plainfilm.evidence.statistics.intervals import Measured, group_codes, macro
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.evidence.statistics.random_effects import FEWEST, RandomEffects, random_effects
 from plainfilm.model.classifier import Decision
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.estimate import Estimate, with_range
 from plainfilm.results.metrics import (
     LeftOutFinding,
     LeftOutSource,
@@ -222,9 +222,9 @@ def _sentence(folds: SourceFolds, worst: LeftOutSource, effects: RandomEffects |
     """Say what to expect of a new hospital."""
     area, count = worst.metrics.auroc, len(folds.folds)
     least = "" if area.low > CHANCE else ", no better than chance can explain"
-    said = f"Left out in turn, the worst of {count} {'pairs of ' if folds.paired else ''}sources, {worst.name}, has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
+    said = f"Left out in turn, the worst of {count} {'pairs of ' if folds.paired else ''}sources, {worst.name}, has AUROC {with_range(area)}{least}."
     if count == 1:
-        said = f"Left out, {worst.name} has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
+        said = f"Left out, {worst.name} has AUROC {with_range(area)}{least}."
     if folds.paired:
         return f"{said} Each test joins sources that hold one class each, so part of it may be the source and not the disease."
     if effects is None:

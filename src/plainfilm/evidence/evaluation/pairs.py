@@ -15,7 +15,7 @@ from plainfilm.evidence.statistics.intervals import Measured
 from plainfilm.evidence.statistics.metrics import mean_of, measured
 from plainfilm.evidence.statistics.paired import PairedTest, delong_test, holm, mcnemar_test
 from plainfilm.results.comparison import ComparedFinding, MeanPair, Means, RecipePair, TestedDifference
-from plainfilm.results.estimate import Estimate, written
+from plainfilm.results.estimate import Estimate, with_range, written
 
 ALPHA = 0.05
 _TESTS: dict[str, Literal["DeLong", "McNemar"]] = {"auroc": "DeLong", "accuracy": "McNemar"}
@@ -161,7 +161,7 @@ def _mean_pair(first: tuple[str, Mapping[str, Measured]], second: tuple[str, Map
     apart = {name: paired_difference(each, others[name]) for name, each in own.items()}
     area = apart["auroc"]
     said = (
-        f"Mean AUROC over the findings, {one} less {other}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})."
+        f"Mean AUROC over the findings, {one} less {other}: {with_range(area, '.3f')}."
         if area.is_known
         else f"Mean AUROC over the findings of {one} and {other} cannot be compared: that of a finding is not defined."
     )

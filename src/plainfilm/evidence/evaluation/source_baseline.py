@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.statistics.discrimination import area_under_roc
 from plainfilm.evidence.statistics.intervals import cases_needed, for_several, group_codes, wilson
-from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate, with_range
 from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import Worth
 
@@ -138,21 +138,21 @@ def worth(rule: SourceRule, metrics: Metrics, leak: Leakage = NO_LEAK) -> Worth:
         name = max(explained, key=lambda each: rule.areas[each].value)
         return Worth(
             level="warning",
-            sentence=f"Without looking at any image, knowing only which source it came from gives AUC {_written(rule.areas[name])}{rule.of_class(name)}, "
-            f"the model {_written(model[name])}. This does not show that the model sees disease: it may only tell the sources apart.",
+            sentence=f"Without looking at any image, knowing only which source it came from gives AUROC {with_range(rule.areas[name])}{rule.of_class(name)}, "
+            f"the model {with_range(model[name])}. This does not show that the model sees disease: it may only tell the sources apart.",
         )
     chance = [name for name, own in model.items() if own.low <= 0.5]
     if chance:
         name = min(chance, key=lambda each: model[each].low)
         return Worth(
             level="caution",
-            sentence=f"The model's AUC{rule.of_class(name)}, {_written(model[name])}, may be chance: it has learnt nothing{' there' if len(model) > 1 else ''}, or too few "
+            sentence=f"The model's AUROC{rule.of_class(name)}, {with_range(model[name])}, may be chance: it has learnt nothing{' there' if len(model) > 1 else ''}, or too few "
             f"images were tested to show it.{_needed(model[name].value, model[name].low, 0.5, metrics, rule, name)}",
         )
     if rule.tells:
         return Worth(
             level="caution",
-            sentence=f"Knowing only which source an image came from already gives AUC {_written(rule.auroc)}{rule.of_class(rule.worst)}. Part of this accuracy may be the source.",
+            sentence=f"Knowing only which source an image came from already gives AUROC {with_range(rule.auroc)}{rule.of_class(rule.worst)}. Part of this accuracy may be the source.",
         )
     return _not_explained(rule, model, metrics)
 
@@ -167,12 +167,12 @@ def _not_explained(rule: SourceRule, model: Mapping[str, Estimate], metrics: Met
         )
     wide = [name for name, own in model.items() if rule.areas[name].high >= own.value]
     name = max(wide, key=lambda each: rule.areas[each].high - model[each].value) if wide else rule.worst
-    known = f"Knowing only which source an image came from gives AUC {_written(rule.areas[name]) if name else 'not defined'}{rule.of_class(name)}"
+    known = f"Knowing only which source an image came from gives AUROC {with_range(rule.areas[name]) if name else 'not defined'}{rule.of_class(name)}"
     if wide and name:
         more = _needed(rule.areas[name].value, rule.areas[name].high, model[name].value, metrics, rule, name)
         return Worth(
             level="caution",
-            sentence=f"{known}, the model {_written(model[name])}: too few images were tested to say that the source does not explain this accuracy.{more}",
+            sentence=f"{known}, the model {with_range(model[name])}: too few images were tested to say that the source does not explain this accuracy.{more}",
         )
     return Worth(level="none", sentence=f"{known}, which may be chance. The source does not explain this accuracy.")
 
@@ -196,7 +196,3 @@ def _needed(value: float, end: float, bound: float, metrics: Metrics, rule: Sour
         return ""
     which = "of the rarer class" if len(held) == 2 else f"of {name}"
     return f" About {needed:,} radiographs {which} would be needed; {cases:,} were tested."
-
-
-def _written(area: Estimate) -> str:
-    return f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f})"

@@ -34,7 +34,7 @@ from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 from plainfilm.model.shared_bundle import SharedBundle
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.estimate import Estimate, with_range
 from plainfilm.results.external import (
     VERDICTS,
     EvaluatedModel,
@@ -521,7 +521,7 @@ def _source_baseline(cohort: Cohort, decision: Decision, among: int) -> tuple[So
         parts = [(np.arange(len(rows)),) * 2]
     rule = source_rule(cohort.classes, source, group, parts, decision.classes, level=0.995, among=among)
     area = rule.auroc
-    sentence = f"In these data, too, knowing only which source an image came from gives AUC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){rule.of_class(rule.worst)}: a right answer may still be the source, not the disease."
+    sentence = f"In these data, too, knowing only which source an image came from gives AUROC {with_range(area)}{rule.of_class(rule.worst)}: a right answer may still be the source, not the disease."
     return SourceBaseline(
         names=rule.sources,
         table=tuple(map(tuple, rule.table.tolist())),

@@ -18,7 +18,7 @@ from plainfilm.evidence.statistics.calibration_line import intercept, line, shif
 from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes, mean, student, variance, wilson
 from plainfilm.evidence.statistics.scaling import fit_scaling
-from plainfilm.results.estimate import UNDEFINED, Estimate, written
+from plainfilm.results.estimate import UNDEFINED, Estimate, with_range, written
 from plainfilm.results.external import CalibrationFit, Recalibration
 
 FOLDS = 10
@@ -283,7 +283,7 @@ def too_low(auroc: Estimate) -> str:
     """Say why no calibration helps where a model ranks as it does; "" where one can."""
     if not auroc.is_known or (auroc.value >= LEAST_AUROC and auroc.low > 0.5):
         return ""
-    told = f"{auroc.value:.2f} ({auroc.low:.2f} to {auroc.high:.2f})"
+    told = with_range(auroc)
     if auroc.value >= LEAST_AUROC:
         return f"The AUROC here is {told}: it is not shown that the model tells the classes apart here at all, and no calibration mends that."  # fmt: skip
     return f"The AUROC here is {told}: too low for any calibration to make the answers useful. Near 0.5 the best that can be said of anyone is the prevalence."  # fmt: skip

@@ -9,7 +9,7 @@ from math import ceil
 
 from plainfilm.evidence.statistics.differences import independent_difference
 from plainfilm.evidence.statistics.intervals import cases_needed, for_several, round_up
-from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate, with_range
 from plainfilm.results.external import SEVERITY, VERDICTS, PerformanceDrop, SiteVerdict, Transportability
 from plainfilm.results.metrics import ClassMetrics, Metrics
 
@@ -55,7 +55,7 @@ def compare(
         return drop, Transportability(verdict="cannot be said", level="caution", sentence=sentence)
     verdict, said, needed = _worst(internal, external, two_classes, among)
     where, site = ("In this hospital", "this site") if sources == 1 else ("In these hospitals", "these sites")
-    sentence = f"{where} AUC {said}: {_ENDS[verdict].format(site=site)}.{needed}"
+    sentence = f"{where} AUROC {said}: {_ENDS[verdict].format(site=site)}.{needed}"
     return drop, Transportability(verdict=verdict, level=SEVERITY[verdict], sentence=sentence)
 
 
@@ -86,7 +86,7 @@ def _judged(
     verdict = max(by_ranking, by_answers, key=VERDICTS.index)
     needed = _needed(own.auroc, here.auroc, cases) if verdict == "cannot be said" else 0
     more = f" About {needed:,} radiographs of {rare} would be needed; there are {cases:,}." if needed else ""
-    return fallen.low if fallen.is_known else 0.0, verdict, f"{named}{_decimal(here.auroc)}{said}{also}", more
+    return fallen.low if fallen.is_known else 0.0, verdict, f"{named}{with_range(here.auroc)}{said}{also}", more
 
 
 def _needed(own: Estimate, here: Estimate, cases: int) -> int:
@@ -169,10 +169,6 @@ def _without(missing: Sequence[str], external: Metrics, drop: PerformanceDrop) -
     if fallen.high < 0:
         compared = f", {-100 * fallen.value:.1f} points higher than on its own test set ({-most:.1f} to {-least:.1f})"
     return f"{said} {name} {_percent(rate)}{compared}."
-
-
-def _decimal(each: Estimate) -> str:
-    return f"{each.value:.2f} ({each.low:.2f} to {each.high:.2f})"
 
 
 def _percent(each: Estimate) -> str:

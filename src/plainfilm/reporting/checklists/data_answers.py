@@ -83,9 +83,7 @@ def partitions(known: Known) -> ItemAnswer:
 def disjoint(known: Known) -> ItemAnswer:
     """At which level the parts are disjoint: patient, or image with its duplicates."""
     if leaks := known.card.duplicates.leaks:
-        text = (
-            f"Not disjoint: {count_of(leaks, 'image')} of the given split share a patient or a copy with another part."
-        )
+        text = f"Not disjoint: {count_of(leaks, 'image')} of the given split {'shares' if leaks == 1 else 'share'} a patient or a copy with another part."
         return ItemAnswer("partly", text, "data", "Why the parts overlap, or a new run on a split without leaks.")
     if known.patients_known:
         return ItemAnswer(

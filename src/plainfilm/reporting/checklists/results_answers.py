@@ -3,6 +3,7 @@
 from plainfilm.reporting.checklists.item import ItemAnswer
 from plainfilm.reporting.formatting import LABELS, isolated
 from plainfilm.reporting.run_facts import Known, count_of, estimate, has_interval
+from plainfilm.reporting.tables.metrics import wrong_answers
 
 OPEN = ItemAnswer("open")
 _SHOWN = 6  # sources
@@ -158,7 +159,7 @@ def clusters(known: Known) -> ItemAnswer:
 def failures(known: Known) -> ItemAnswer:
     """How many answers were wrong, and which; why is for someone who can read a radiograph."""
     matrix = known.test.confusion_matrix
-    wrong = sum(n for truth, row in enumerate(matrix) for called, n in enumerate(row) if truth != called)
+    wrong = wrong_answers(matrix)
     if not matrix:
         return OPEN
     text = f"{count_of(wrong, 'wrong answer')} of {count_of(sum(map(sum, matrix)), 'image')}; the surest are shown."

@@ -205,7 +205,7 @@ def _calibration(known: Known) -> str:
         for label, metrics in sets
         for each, own in metrics.calibrations(known.metrics.positive).items()
     ]
-    heads = ("Set", "Class", "Mean probability", "Share", "Calibration intercept (0 is best)", "Calibration slope (1 is best)")  # fmt: skip
+    heads = ("Set", "Finding" if known.metrics.findings else "Class", "Mean probability", "Share", "Calibration intercept (0 is best)", "Calibration slope (1 is best)")  # fmt: skip
     return table(heads, rows, numbers=True) if rows else ""
 
 
@@ -216,7 +216,8 @@ def limits(known: Known) -> str:
         "It was not tested on data from elsewhere.": True,
         "Only one source is known, so nothing tells the disease from the hospital.": len(known.sources) == 1,
         "Patients are not known for all images, so one may stand in two parts.": not known.patients_known,
-        f"The given split leaks: {count_of(leaks, 'image')} share a patient or a copy with another part.": leaks > 0,
+        f"The given split leaks: {count_of(leaks, 'image')} {'shares' if leaks == 1 else 'share'} a patient or a copy with another part.": leaks
+        > 0,
         f"The test set was opened {openings} times; choices may have come to fit it.": openings > 1,
         "Performance of subgroups is not known.": not known.subgroups,
         "The labels are taken as they came with the data; nobody read the images again.": not known.card.corrected,

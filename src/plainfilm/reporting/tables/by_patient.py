@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from plainfilm.reporting.formatting import LABELS, PERCENT
+from plainfilm.reporting.formatting import LABELS
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.metrics import ByPatient, Metrics
@@ -28,11 +28,7 @@ def show(found: ByPatient, tested: str, films: Metrics) -> ByPatientShown:
         found=found,
         films=films.n,
         patients=own.n,
-        rows=[
-            (
-                LABELS[name],
-                *(metrics.cell(each.estimates[name], (0.0, 1.0), in_percent=name in PERCENT) for each in (films, own)),
-            )  # type: ignore[misc]
-            for name in _SHOWN
-        ],
+        rows=list(
+            zip(map(LABELS.__getitem__, _SHOWN), metrics.cells(films, _SHOWN), metrics.cells(own, _SHOWN), strict=True)
+        ),
     )

@@ -10,8 +10,6 @@ from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import Estimate
 
-_WHOLE = (0.0, 1.0)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrevalenceRow:
@@ -52,7 +50,7 @@ def show(found: UtilityFindings) -> UtilityShown:
     return UtilityShown(
         positive=found.positive,
         rows=[_row(example) for example in found.examples],
-        ticks=[(metrics.place(end, _WHOLE), f"{100 * end:g}{NARROW_SPACE}%") for end in _WHOLE],
+        ticks=[(metrics.place(end, metrics.UNIT), f"{100 * end:g}{NARROW_SPACE}%") for end in metrics.UNIT],
         people=PEOPLE,
         threshold=found.threshold,
         trade=_trade(found.threshold),
@@ -64,7 +62,7 @@ def show(found: UtilityFindings) -> UtilityShown:
 def _row(example: Example) -> PrevalenceRow:
     return PrevalenceRow(
         prevalence=f"{100 * example.prevalence:g}{NARROW_SPACE}%",
-        ppv=metrics.cell(example.ppv, _WHOLE, in_percent=True),
+        ppv=metrics.cell(example.ppv, metrics.UNIT, in_percent=True),
         npv=_finely(example.npv),
         ill=round(PEOPLE * example.prevalence),
         found=_whole(example.found),

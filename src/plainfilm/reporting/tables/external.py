@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, number, percent
+from plainfilm.reporting.formatting import LABELS, PERCENT, percent, with_interval
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell, FindingRow
-from plainfilm.results.estimate import UNDEFINED, Estimate, written
+from plainfilm.results.estimate import UNDEFINED
 from plainfilm.results.external import VERDICTS as VERDICT_ORDER
 from plainfilm.results.external import (
     CalibrationFit,
@@ -26,7 +26,6 @@ VERDICTS: Mapping[SiteVerdict, str] = {
     "travels in part": "partly drops",
     "does not travel": "does not hold",
 }
-_WHOLE = (0.0, 1.0)
 _STEPS = (0.05, 0.1, 0.2, 0.5, 1.0)  # half widths of a scale of differences
 _WITHOUT = ("accuracy", "sensitivity", "specificity", "auroc", "brier")
 
@@ -64,15 +63,11 @@ def drops(external: Metrics, internal: Metrics, drop: PerformanceDrop) -> DropTa
     ends = [end for each in drop.estimates.values() if each.is_known for end in (each.value, each.low, each.high)]
     reach = next((step for step in _STEPS if max(map(abs, ends), default=0.0) <= step), _STEPS[-1])
     scale = (-reach, reach)
+    names = list(drop.estimates)
     rows = [
-        DropRow(
-            label=LABELS[name],
-            here=_cell(name, external),
-            own=_cell(name, internal),
-            drop=signed(each, scale, in_percent=name in PERCENT),
-        )
-        for name, each in drop.estimates.items()
-    ]
+        DropRow(label=LABELS[name], here=here, own=own, drop=metrics.signed(drop.estimates[name], scale, in_percent=name in PERCENT))
+        for name, here, own in zip(names, metrics.cells(external, names), metrics.cells(internal, names), strict=True)
+    ]  # fmt: skip
     ticks = [(metrics.place(-reach, scale), "higher here"), (metrics.place(reach, scale), "lower here")]
     return DropTable(rows=rows, ticks=ticks, zero=metrics.place(0.0, scale))
 
@@ -94,7 +89,7 @@ def finding_rows(found: ExternalMetrics) -> list[FindingRow]:
 
 def fits(before: CalibrationFit, after: CalibrationFit) -> list[PairRow]:
     """Lay out how well probabilities fit, before and after."""
-    excess = [signed(each.excess, _WHOLE, in_percent=False) for each in (before, after)]
+    excess = [metrics.signed(each.excess, metrics.UNIT, in_percent=False) for each in (before, after)]
     last = PairRow(label="Mean probability less the share that came true", first=excess[0], second=excess[1])
     return [*_pairs(before, after, ("brier", "ece")), last]
 
@@ -141,30 +136,9 @@ def outlier_shares(found: OutlierShares) -> list[tuple[str, str, str]]:
     """Lay out the shares refused and flagged, here and of the model's own test set."""
     refused, flagged = (found.own.refused, found.own.flagged) if found.own else (UNDEFINED, UNDEFINED)
     rows = (("refused", found.refused, refused), ("flagged", found.flagged, flagged))
-    return [(label, shown(here), shown(own)) for label, here, own in rows]
-
-
-def signed(each: Estimate, scale: tuple[float, float], *, in_percent: bool) -> Cell:
-    """Write a number of either sign, in points where it is one of shares, and place it on a scale."""
-    value, low, high = map(number, (each.value, each.low, each.high))
-    if value is None or low is None or high is None:
-        return Cell(MISSING, "", None, None, None)
-    factor, form = (100, "+.1f") if in_percent else (1, "+.3f")
-    ends = [written(factor * end, form) for end in (value, low, high)]
-    places = (metrics.place(end, scale) for end in (value, low, high))
-    return Cell(ends[0], f"{ends[1]} to {ends[2]}", *places)
-
-
-def shown(share: Estimate) -> str:
-    """Write a share with its interval in one piece, in per cent; "–" where it is not defined."""
-    if not share.is_known:
-        return MISSING
-    return f"{percent(share.value)} ({percent(share.low, unit=False)} to {percent(share.high, unit=False)})"
+    return [(label, with_interval(here), with_interval(own)) for label, here, own in rows]
 
 
 def _pairs(first: Estimates, second: Estimates, names: Sequence[str]) -> list[PairRow]:
-    return [PairRow(label=LABELS[name], first=_cell(name, first), second=_cell(name, second)) for name in names]
-
-
-def _cell(name: str, of: Estimates) -> Cell:
-    return metrics.cell(of.estimates[name], _WHOLE, in_percent=name in PERCENT)
+    both = zip(names, metrics.cells(first, names), metrics.cells(second, names), strict=True)
+    return [PairRow(label=LABELS[name], first=one, second=other) for name, one, other in both]

@@ -8,8 +8,6 @@ from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.metrics import InTime, Metrics
 
-_WHOLE = (0.0, 1.0)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InTimeShown:
@@ -30,13 +28,12 @@ def show(found: InTime, validation: Metrics, test: Metrics) -> InTimeShown:
     parts = (found.earlier, found.later)
     rows = []
     for name, lower in found.lower.items():
-        inside = name in PERCENT
-        shown = [metrics.cell(own.estimates[name], _WHOLE, in_percent=inside) for own in (validation, test)]
-        rows.append((LABELS[name], [*shown, metrics.cell(lower, (-1.0, 1.0), in_percent=inside)]))
+        shown = [own for part in (validation, test) for own in metrics.cells(part, [name])]
+        rows.append((LABELS[name], [*shown, metrics.signed(lower, (-1.0, 1.0), in_percent=name in PERCENT)]))
     return InTimeShown(
         found=found,
         classes=[
-            (name, [metrics.cell(part.classes[name], _WHOLE, in_percent=True) for part in parts])
+            (name, [metrics.cell(part.classes[name], metrics.UNIT, in_percent=True) for part in parts])
             for name in found.earlier.classes
         ],
         metrics=rows,

@@ -11,7 +11,6 @@ from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import LeftOutFinding, LeftOutSource, LeftOutSources
 
 _CALLS = ("sensitivity", "specificity")
-_UNIT = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +82,7 @@ def finding_rows(found: LeftOutSources) -> list[LeftOutFindingRow]:
 def _finding_row(name: str, own: LeftOutFinding | None, found: LeftOutSources, *, is_worst: bool) -> LeftOutFindingRow:
     worst = UNDEFINED if own is None else Estimate(own.worst.value, own.worst.low, own.worst.high)
     estimates = (worst, own.mean if own else UNDEFINED, own.new_hospital if own and own.new_hospital else UNDEFINED)
-    cells = [metrics.cell(each, _UNIT, in_percent=False) for each in estimates]
+    cells = [metrics.cell(each, metrics.UNIT, in_percent=False) for each in estimates]
     why: dict[str, list[str]] = {}
     for source in found.sources:
         if reason := source.unmeasured.get(name):
@@ -114,8 +113,8 @@ def _row(own: LeftOutSource, scale: Sequence[float], *, is_worst: bool) -> LeftO
         companions=own.companions,
         classes=list(own.classes.items()),
         area=metrics.cell(own.metrics.auroc, scale, in_percent=False),
-        calls=[(name.capitalize(), metrics.cell(own.metrics.estimates[name], _UNIT, in_percent=True)) for name in _CALLS],
-        calibration=[(name, metrics.cell(each, _UNIT, in_percent=False))
+        calls=[(name.capitalize(), metrics.cell(own.metrics.estimates[name], metrics.UNIT, in_percent=True)) for name in _CALLS],
+        calibration=[(name, metrics.cell(each, metrics.UNIT, in_percent=False))
                      for name, each in (("Intercept", intercept), ("Slope", slope))],
         lungs=_in_lungs(own),
         is_worst=is_worst,

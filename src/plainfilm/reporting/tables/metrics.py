@@ -4,15 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, decimal, isolated, number, percent
-from plainfilm.results.estimate import Estimate
-from plainfilm.results.metrics import Metrics, RunMetrics
+from plainfilm.reporting.formatting import LABELS, MISSING, NARROW_SPACE, PERCENT, decimal, isolated, number, percent
+from plainfilm.results.estimate import Estimate, written
+from plainfilm.results.metrics import Estimates, Metrics, RunMetrics
 from plainfilm.results.severity import LEVELS, Level, Worth
 
 BAR_PX = 140
+UNIT = (0.0, 1.0)  # the scale of shares
 _OF_PROBABILITY = {"brier": "mean squared error of the probability", "ece": "mean gap between probability and truth"}
 _FROM_BELOW = ((0.95, 1.0), (0.9, 1.0), (0.8, 1.0), (0.5, 1.0), (0.0, 1.0))
 _FROM_ZERO = ((0.0, 0.05), (0.0, 0.1), (0.0, 0.2), (0.0, 0.5), (0.0, 1.0))
+_OF_FINDING = ("auroc", "sensitivity", "specificity", "ppv")
 _GROUPS = (
     ("Answers", ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1"), _FROM_BELOW),
     ("Ranking, at any threshold", ("auroc", "auprc"), _FROM_BELOW),
@@ -101,17 +103,8 @@ def metric_groups(
 
 def class_rows(test: Metrics) -> list[tuple[str, list[Cell]]]:
     """Lay out sensitivity, specificity, PPV and AUROC of each class; nothing for two classes."""
-    whole = (0.0, 1.0)
-    return [
-        (
-            name,
-            [
-                *(cell(each, whole, in_percent=True) for each in (own.sensitivity, own.specificity, own.ppv)),
-                cell(own.auroc, whole, in_percent=False),
-            ],
-        )
-        for name, own in (test.per_class or {}).items()
-    ]
+    shown = ("sensitivity", "specificity", "ppv", "auroc")
+    return [(name, cells(own, shown)) for name, own in (test.per_class or {}).items()]
 
 
 def finding_rows(run: RunMetrics) -> list[FindingRow]:
@@ -131,31 +124,22 @@ def finding_rows(run: RunMetrics) -> list[FindingRow]:
 
 def finding_row(name: str, test: Metrics, threshold: float | None, worst: Worth) -> FindingRow:
     """Lay out one finding, with the worst that is said of it."""
-    share = (cell(each, (0.0, 1.0), in_percent=True) for each in (test.sensitivity, test.specificity, test.ppv))
-    cells = [cell(test.auroc, (0.0, 1.0), in_percent=False), *share]
     present = sum(test.confusion_matrix[1]) if test.confusion_matrix else 0
-    return FindingRow(name, present, test.n, threshold, cells, worst.level, worst.sentence)
+    return FindingRow(name, present, test.n, threshold, cells(test, _OF_FINDING), worst.level, worst.sentence)
 
 
 def micro_cells(test: Metrics) -> list[Cell]:
     """Lay out AUROC, sensitivity, specificity and PPV of all findings together; nothing for classes."""
-    if test.micro is None:
-        return []
-    own = test.micro
-    return [
-        cell(own.auroc, (0.0, 1.0), in_percent=False),
-        *(cell(each, (0.0, 1.0), in_percent=True) for each in (own.sensitivity, own.specificity, own.ppv)),
-    ]
+    return [] if test.micro is None else cells(test.micro, _OF_FINDING)
 
 
 def calibration_rows(sets: Sequence[tuple[str, Metrics | None]], positive: str | None) -> list[CalibrationRow]:
     """Lay out mean probability, share, calibration intercept and slope of each set and class; nothing where not known."""
-    scale = (0.0, 1.0)
     found = []
     for label, metrics in sets:
         for name, own in metrics.calibrations(positive).items() if metrics else ():
-            shares = [cell(each, scale, in_percent=True) for each in (own.mean_probability, own.share)]
-            lines = [cell(each, scale, in_percent=False) for each in (own.intercept, own.slope)]
+            shares = [cell(each, UNIT, in_percent=True) for each in (own.mean_probability, own.share)]
+            lines = [cell(each, UNIT, in_percent=False) for each in (own.intercept, own.slope)]
             found.append(CalibrationRow(label, name, shares + lines))
     return found
 
@@ -183,6 +167,11 @@ def wrong_answers(matrix: Sequence[Sequence[int]]) -> int:
     return sum(n for truth, row in enumerate(matrix) for predicted, n in enumerate(row) if truth != predicted)
 
 
+def cells(of: Estimates, names: Sequence[str]) -> list[Cell]:
+    """Write some metrics by their names, each on a bar from 0 to 1."""
+    return [cell(of.estimates[name], UNIT, in_percent=name in PERCENT) for name in names]
+
+
 def cell(metric: Estimate, scale: Sequence[float], *, in_percent: bool) -> Cell:
     """Write an estimate and place it on a scale."""
     value, low, high = map(number, (metric.value, metric.low, metric.high))
@@ -190,6 +179,17 @@ def cell(metric: Estimate, scale: Sequence[float], *, in_percent: bool) -> Cell:
     joint = " to " if low is not None and low < 0 else "–"
     interval = "" if low is None or high is None else f"{write(low, unit=False)}{joint}{write(high, unit=False)}"
     return Cell(write(value), interval, place(value, scale), place(low, scale), place(high, scale))
+
+
+def signed(each: Estimate, scale: tuple[float, float], *, in_percent: bool) -> Cell:
+    """Write a number of either sign, in points where it is one of shares, and place it on a scale."""
+    value, low, high = map(number, (each.value, each.low, each.high))
+    if value is None or low is None or high is None:
+        return Cell(MISSING, "", None, None, None)
+    factor, form = (100, "+.1f") if in_percent else (1, "+.3f")
+    ends = [written(factor * end, form) for end in (value, low, high)]
+    places = (place(end, scale) for end in (value, low, high))
+    return Cell(ends[0], f"{ends[1]} to {ends[2]}", *places)
 
 
 def place(value: float | None, scale: Sequence[float]) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from plainfilm.reporting.formatting import LABELS, PERCENT, percent
+from plainfilm.reporting.formatting import LABELS, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.reporting.tables.three_answers import PARTS
@@ -43,7 +43,7 @@ def three_answers(found: Mapping[str, tuple[Measured, ThreeAnswersMeasured, str]
     rows = []
     for name, (own, measured, _) in found.items():
         cuts = [percent(cut) if cut is not None else "each fold's" for cut in (own.lower_threshold, own.threshold)]
-        cells = [metrics.cell(measured.estimates[part], (0.0, 1.0), in_percent=True) for part in PARTS]
+        cells = [metrics.cell(measured.estimates[part], metrics.UNIT, in_percent=True) for part in PARTS]
         rows.append((name, cuts, cells))
     said = {name: f"{promise} {measured.sentence}".strip() for name, (_, measured, promise) in found.items()}
     return EachFinding(
@@ -61,8 +61,8 @@ def by_patient(found: Mapping[str, tuple[ByPatient, Metrics]]) -> EachFinding | 
         return None
     rows = []
     for name, (own, measured) in found.items():
-        cells = [metrics.cell(measured.estimates[each], (0.0, 1.0), in_percent=each in PERCENT) for each in _BY_PATIENT]
-        rows.append((name, [own.rule, f"{measured.n:,}", percent(own.threshold)], cells))
+        texts = [own.rule, f"{measured.n:,}", percent(own.threshold)]
+        rows.append((name, texts, metrics.cells(measured, _BY_PATIENT)))
     said = {
         name: " ".join(filter(None, (own.sentence, own.three_answers.sentence if own.three_answers else "")))
         for name, (own, _) in found.items()

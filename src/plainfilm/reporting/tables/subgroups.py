@@ -12,7 +12,7 @@ from plainfilm.evidence.evaluation.subgroups import (
     comparing,
     tells_class,
 )
-from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, number, p_value, percent
+from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, number, p_value, with_interval
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import Estimate
@@ -172,7 +172,7 @@ def _difference(apart: Apart) -> Difference:
 
 
 def _written(each: NamedEstimate) -> str:
-    return f"{percent(each.value)} ({percent(each.low, unit=False)} to {percent(each.high, unit=False)})"
+    return with_interval(Estimate(each.value, each.low, each.high))
 
 
 def _shown(name: str, is_age: bool) -> str:

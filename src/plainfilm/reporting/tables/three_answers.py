@@ -31,7 +31,7 @@ def show(sets: Sequence[tuple[str, ThreeAnswersMeasured]]) -> ThreeAnswersShown:
     return ThreeAnswersShown(
         sets=[name for name, _ in sets],
         rows=[
-            (label, [metrics.cell(own.estimates[part], (0.0, 1.0), in_percent=True) for _, own in sets])
+            (label, [metrics.cell(own.estimates[part], metrics.UNIT, in_percent=True) for _, own in sets])
             for part, label in PARTS.items()
         ],
         sentence=sets[0][1].sentence,

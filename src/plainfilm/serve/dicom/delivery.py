@@ -4,7 +4,7 @@ import logging
 import ssl
 from collections import Counter
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from plainfilm.serve.dicom.background_task import Task
 from plainfilm.serve.dicom.log import told
@@ -84,16 +84,8 @@ class Courier(_Sender):
 
     does = "deliver"
 
-    def __init__(
-        self,
-        spool: Spool,
-        peer: Peer,
-        *,
-        ae_title: str,
-        pause_s: float = 1.0,
-        secured: ssl.SSLContext | None = None,
-    ) -> None:
-        super().__init__(spool, peer, ae_title=ae_title, pause_s=pause_s, secured=secured)
+    def __init__(self, spool: Spool, peer: Peer, **how: Any) -> None:
+        super().__init__(spool, peer, **how)
         self._tries: Counter[Path] = Counter()
 
     def _work(self) -> None:

@@ -111,8 +111,9 @@ export function csv(entries, model, prevalence) {
   const asked = model.positive === null ? model.classes : [model.positive];
   const names = model.positive === null ? asked.map((name) => `probability ${name}`) : ["probability"];
   const between = model.lower_thresholds ? ["unsure"] : [];
+  const sites = model.site ? [model.site] : [];
   const six = (value) => (typeof value === "number" ? value.toFixed(6) : "");
-  const rows = [["file", "class", "level", ...names, ...between, "at_prevalence", "reasons", "notes", "attribution_in_lungs"].map(cell)];
+  const rows = [["file", "class", "level", ...names, ...between, "at_prevalence", "reasons", "notes", "attribution_in_lungs", ...sites.map(() => "site")].map(cell)];
   for (const { name, prediction, problem } of entries) {
     const own = prediction ?? { class: null, level: "not answered", probabilities: {}, reasons: [problem || "not sent"], notes: [] };
     const at = moved(own.probabilities[model.positive] ?? null, model.calibrated_at_prevalence, prevalence);
@@ -126,6 +127,7 @@ export function csv(entries, model, prevalence) {
       cell(own.reasons.join("; ")),
       cell(own.notes.join("; ")),
       six(own.attribution_in_lungs),
+      ...sites.map(cell),
     ]);
   }
   return rows.map((row) => `${row.join(",")}\n`).join("");

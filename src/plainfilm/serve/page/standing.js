@@ -6,7 +6,7 @@ import { $, chip, make } from "./parts.js";
 const KINDS = { none: "clear", caution: "caution", warning: "warning" };
 const METRICS = {
   accuracy: "Accuracy", sensitivity: "Sensitivity", specificity: "Specificity", ppv: "Positive predictive value",
-  npv: "Negative predictive value", f1: "F1", auroc: "AUC (ROC)", auprc: "Area under precision and recall", brier: "Brier score", ece: "Calibration error",
+  npv: "Negative predictive value", f1: "F1", auroc: "AUROC", auprc: "Area under precision and recall", brier: "Brier score", ece: "Calibration error",
 };
 const PLAIN = new Set(["f1", "auroc", "auprc", "brier", "ece"]); // no percentages
 
