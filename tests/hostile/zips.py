@@ -119,7 +119,7 @@ case("a local header that is none", lambda c: zipped(entries_of(c)).replace(b"PK
 for member, size in {
     "recipe.toml": 1 << 20,
     "card.md": 1 << 20,
-    "metrics.json": 1 << 21,
+    "metrics.json": 1 << 22,
     "outliers.bin": 1 << 22,
     "golden_logits.npy": 1 << 20,
 }.items():
