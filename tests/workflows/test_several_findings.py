@@ -290,7 +290,7 @@ def test_findings_of_another_hospital_are_tested_each_and_what_it_does_not_state
     assert Path("there/requirements.lock").read_text().startswith("# Python")
     page = Path("there/report.html").read_text()
     assert "Each finding, new data" in page
-    assert "Effusion and Mass? Tested on elsewhere" in page
+    assert "Effusion, Mass: which of them? Tested on elsewhere" in page
     with Path("there/predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     answers = plainfilm.load(run).predict([elsewhere / row["file"] for row in rows])

@@ -31,6 +31,7 @@ from plainfilm.results.severity import LEVELS, Level
 CHANCE = 0.5
 Looked = tuple[Estimate, Estimate]  # share of the attribution in the lungs, and of the image that they take
 _WIDE = 0.25  # of the interval at a new hospital: from poor to good
+_TOO_FEW = f" {FEWEST} sources or more would say what to expect of a new one."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ def _of_findings(store: Store, folds: SourceFolds, trained: Sequence[Fold], look
     parts = [mean_of(areas_of(own, decision, codes)) for own, decision in zip(scores, decisions, strict=True)]
     whole = _summed_up(folds, sources, mean_of(parts).estimate)
     speaks = max(each, key=lambda name: (LEVELS.index(each[name].level), -each[name].worst.value))
-    said = f"Means over the findings that can be measured at each: {whole.sentence} The worst finding, {speaks}: {each[speaks].sentence}"
+    said = f"Means over the findings that can be measured at each: {whole.sentence.removesuffix(_TOO_FEW)} The worst finding, {speaks}: {each[speaks].sentence}"
     result = structs.replace(
         whole,
         findings={
@@ -228,7 +229,7 @@ def _sentence(folds: SourceFolds, worst: LeftOutSource, effects: RandomEffects |
     if folds.paired:
         return f"{said} Each test joins sources that hold one class each, so part of it may be the source and not the disease."
     if effects is None:
-        return f"{said} {FEWEST} sources or more would say what to expect of a new one."
+        return said + _TOO_FEW
     expected = effects.prediction()
     said = f"{said} At a new hospital expect an AUROC of {expected.value:.2f}, somewhere from {expected.low:.2f} to {expected.high:.2f}."
     return f"{said} {_needed(effects, expected)}".rstrip()
