@@ -132,3 +132,11 @@ def test_the_tally_knows_when_nothing_could_be_read():
     assert tally.nothing_answered
     list(tally.watch([SICK]))
     assert not tally.nothing_answered
+
+
+def test_of_findings_it_is_said_whose_probability_stands_before_each(capsys):
+    none = Prediction(file="a.png", label="No Finding", probabilities={"Effusion": 0.2, "Mass": 0.1}, level="ok")
+    told = about(classes=("Effusion", "Mass"), positive=None, task="findings", calibrated_at=None, prevalence=None)
+    said = lines(capsys, [none], told)
+    assert re.fullmatch(r" +20\.0 % +No Finding +a\.png", said[1])
+    assert "Most probable: the probability of the most probable finding, called or not." in "\n".join(said)

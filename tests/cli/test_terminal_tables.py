@@ -52,3 +52,9 @@ def test_a_name_wider_than_the_terminal_is_folded_and_loses_nothing():
 def test_names_are_no_markup_and_steer_nothing():
     said = printed(Rows(["[red]a"], [["[bold]\x1b[2J"]]), 80)
     assert said == ["[red]a", "[bold]\\x1b[2J"]
+
+
+def test_below_stand_the_rows_that_have_something_there():
+    names = ["", *(f"set {number} (95 % interval)" for number in range(3))]
+    rows = [["AUROC", INTERVAL, INTERVAL, "+0.1"], ["ECE", INTERVAL, INTERVAL, ""]]
+    assert [line.split()[0] for line in printed(Rows(names, rows), 60) if line][-2:] == ["set", "AUROC"]

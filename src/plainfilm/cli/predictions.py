@@ -124,6 +124,8 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
         yield f"{harmless(about.called)}; the probabilities hold where {100 * about.calibrated_at:.0f} % have it."
         if total == 1 and tally.last is not None and (meaning := about.meaning(tally.last)):
             yield meaning
+    if about.task == "findings":
+        yield "Most probable: the probability of the most probable finding, called or not. Each is called from a threshold of its own on."
     if about.prevalences:
         shares = (f"{name} {100 * share:.3g} %" for name, share in about.prevalences.items())
         yield harmless(

@@ -15,7 +15,7 @@ _LEAST = 20  # columns that such a text keeps
 
 
 class Rows:
-    """Rows under headings. Columns that find no room stand below the others, with the first column once more."""
+    """Rows under headings. Columns that find no room stand below the others, with the first column once more, of the rows that have them."""
 
     def __init__(self, headings: Sequence[str], rows: Sequence[Sequence[object]], *, right: bool = False) -> None:
         self._headings = [harmless(name) for name in headings]
@@ -26,7 +26,9 @@ class Rows:
         for number, columns in enumerate(self._groups(options.max_width)):
             if number:
                 yield ""
-            yield self._table(columns)
+            yield self._table(
+                columns, [row for row in self._rows if not number or any(map(row.__getitem__, columns[1:]))]
+            )
 
     def _natural(self, column: int) -> int:
         cells = [self._headings[column], *(row[column] for row in self._rows)]
@@ -48,7 +50,7 @@ class Rows:
             used += needed
         yield group
 
-    def _table(self, columns: Sequence[int]) -> Table:
+    def _table(self, columns: Sequence[int], rows: Sequence[Sequence[str]]) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, _GAP, 0, 0))
         for place, column in enumerate(columns):
             is_whole = self._natural(column) <= _PROSE
@@ -59,7 +61,7 @@ class Rows:
                 overflow="fold",
                 justify=self._justify if place else "left",  # type: ignore[arg-type]
             )
-        for row in self._rows:
+        for row in rows:
             table.add_row(*(Text(row[column]) for column in columns))
         return table
 
