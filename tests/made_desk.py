@@ -60,7 +60,7 @@ def put_reports(desk: Path) -> None:
     """What the other verbs write of the store and the run."""
     bundle = desk / "run" / "model.plainfilm"
     plainfilm.audit(desk / "my.h5", desk / "audit", model=bundle)
-    plainfilm.compare(desk / "my.h5", desk / "both", recipes=["default", "robust"], seeds=2, settings=SETTINGS)
+    plainfilm.compare(desk / "my.h5", desk / "both", recipes=["default", "hidden-layer"], seeds=2, settings=SETTINGS)
     plainfilm.tune(desk / "my.h5", desk / "search", trials=4, epochs=2)
     plainfilm.evaluate(bundle, desk / "OTHER_HOSPITAL", desk / "elsewhere")
 

@@ -338,7 +338,7 @@ def test_ctrl_c_ends_it_and_the_processes_that_serve_the_page(tmp_path):
         ),
         (("--root", "/no/such/folder"), "Expected --root to be a folder; received /no/such/folder"),
         (("--work", "/tmp"), "Expected --work to be a folder below "),
-        (("--port", "99999"), "Expected a free port of this machine"),
+        (("--port", "99999"), "Expected --port from 0 to 65535; received 99999"),
     ],
 )
 def test_what_cannot_be_started_is_said_in_one_line(call, tmp_path, words, line):

@@ -18,6 +18,7 @@ PAGES = [
     "doubtful/relabel.html",
 ]
 TOKEN = "a-token-for-the-tests"
+PAPER_PX = 680  # A4 between the margins of the style sheet
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,20 @@ def page(request, browser):
 def test_axe_finds_nothing_in_a_report(desk, page, name):
     page.goto((desk / name).as_uri())
     assert faults(page) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_table_is_cut_on_a_desk_or_on_paper(desk, browser, name):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((desk / name).as_uri())
+    cut = (
+        "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.ariaLabel)"
+    )
+    assert page.evaluate(cut) == []
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": PAPER_PX, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") == PAPER_PX
+    page.close()
 
 
 def test_every_page_that_is_written_is_looked_at(desk):

@@ -630,3 +630,17 @@ def test_any_text_stays_text(text: str) -> None:
 )
 def test_a_number_has_a_minus_sign_and_nothing_has_none(value: float, form: str, text: str) -> None:
     assert number_written(value, form) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "task", "asked"),
+    [
+        (["COVID", "NORMAL"], "classes", "COVID or NORMAL?"),
+        (["Mass"], "findings", "Mass?"),
+        (["Mass", "Nodule"], "findings", "Mass, Nodule: which of them?"),
+        (["a", "b", "c", "d"], "findings", "4 findings of chest radiographs"),
+        (["a", "b", "c", "d"], "classes", "4 classes of chest radiographs"),
+    ],
+)
+def test_a_title_asks_what_the_classifier_answers(names: list[str], task: Any, asked: str) -> None:
+    assert formatting.question(names, task) == asked

@@ -175,3 +175,11 @@ def test_nothing_to_draw_is_no_drawing():
     point = tuning.Point(1, 0.2, True, {})
     assert tuning.importance([]) is None
     assert tuning.by_setting([point], point, tuning.Slice("optimizer", ("adam",))) is None
+
+
+@given(st.floats(1e-6, 10), st.floats(1.44, 1e6))
+def test_an_axis_of_scores_has_two_marks_or_more(low, times):
+    marks = tuning.score_marks(low, low * times)
+    assert 2 <= len(marks) <= 12
+    assert all(low <= mark <= low * times for mark in marks)
+    assert len(set(map(tuning.short, marks))) == len(marks)

@@ -118,22 +118,21 @@ def test_a_full_disk_stops_no_answer_is_said_once_and_costs_no_whole_line(log, t
     assert log.written == 2
 
 
-def test_a_folder_that_is_gone_costs_answers_and_no_file_of_another(log, tmp_path):
-    folder = tmp_path / "logs"
-    own = AnswerLog(folder / "answers.jsonl")
+def test_a_log_that_cannot_be_opened_costs_answers_and_no_file_of_another(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    own = AnswerLog(path)
     own.begin(BUNDLE, START)
-    (folder / "answers.jsonl").unlink()
-    folder.rmdir()
-    folder.write_bytes(b"")  # no folder can be made there now
+    path.unlink()
+    path.mkdir()  # no file can be opened there now
+    own.answer(line(1))
     others = [os.open(tmp_path / f"{number}", os.O_CREAT | os.O_RDWR) for number in range(3)]
-    for number in range(3):
-        own.answer(line(number))
+    own.answer(line(2))
     for each in others:
         os.close(each)  # which fails where somebody has closed it
-    folder.unlink()
+    path.rmdir()
     own.answer(line(3))
-    assert (own.written, own.lost) == (1, 3)
-    assert next(iter(read([folder / "answers.jsonl"]))) == START
+    assert (own.written, own.lost, images(path)) == (1, 2, [3])
+    assert next(iter(read([path]))) == START
     own.close()
 
 

@@ -336,6 +336,15 @@ def test_with_a_token_it_may_be_reached_from_elsewhere_under_the_names_it_was_gi
         assert asked(server.port, head("GET", f"{API}/model", {"Host": "films.example"})).status == 401
 
 
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_number_that_no_port_has_is_refused(port):
+    with (
+        pytest.raises(UsageError, match=f"--port from 0 to 65535; received {port}"),
+        listening.listening_at("127.0.0.1", port),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", ""])
 def test_where_all_addresses_are_meant_the_one_that_is_printed_can_be_asked(host):
     assert listening.shown(host) == socket.gethostname()

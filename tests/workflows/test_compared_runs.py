@@ -3,7 +3,9 @@ import pytest
 
 import made_bundles
 import made_metrics
-from plainfilm.errors import UsageError
+from plainfilm.errors import DocumentError, UsageError
+from plainfilm.harmless import write_table
+from plainfilm.results import documents
 from plainfilm.workflows.compared_runs import FinishedRun, read
 
 
@@ -16,6 +18,21 @@ def test_an_answer_that_is_unsure_counts_as_not_found_as_in_the_metrics(tmp_path
     found = FinishedRun(name="three", folder=tmp_path, result=result, rows=rows).answers()
     assert [classes[at] for at in found.called] == ["ill", "well", "well"]
     np.testing.assert_allclose(found.probabilities[:, classes.index("ill")], [0.9, 0.5, 0.1])
+
+
+@pytest.mark.parametrize("change", [{"probability": "nan"}, {"probability": "inf"}, {"probability": "2"}, {"probability": "-1"}, {"label": "unwell"}, {"predicted": "unwell"}, {"probability": ""}, {}])  # fmt: skip
+def test_predictions_that_no_run_writes_are_one_line(tmp_path, change):
+    result = made_metrics.run(made_metrics.metrics(), classes=("ill", "well"), positive="ill")
+    rows = [{"file": name, "split": "test", "label": "ill", "probability": "0.5", "predicted": "ill"} for name in "ab"]
+    for name, own in (("one", rows), ("two", [rows[0], rows[1] | change])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_bytes(documents.encode(result))
+        write_table(tmp_path / name / "predictions.csv", [list(rows[0]), *(list(row.values()) for row in own)])
+    if not change:
+        with (tmp_path / "two" / "predictions.csv").open("a") as file:
+            file.write("c,test,ill\n")
+    with pytest.raises(DocumentError, match="as plainfilm writes it; received .*two.predictions.csv, which is altered"):
+        read([tmp_path / "one", tmp_path / "two"])
 
 
 def test_a_run_is_not_compared_with_itself(tmp_path):

@@ -5,14 +5,16 @@ import inspect
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
+from cyclopts import Token
 
 import plainfilm
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, VerdictError
 from plainfilm.model import devices, recipes
-from plainfilm.workflows import audit, clustering, evaluate, options, train
+from plainfilm.workflows import audit, clustering, evaluate, options, parsing, train
 from plainfilm.workflows.parsing import mapping_of, settings_of
 from plainfilm.workflows.verb import Run
 
@@ -178,6 +180,11 @@ def test_a_dry_run_says_what_would_be_read_and_writes_nothing(tmp_path):
     done = plainfilm.ingest(tmp_path / "films", tmp_path / "s.h5", dry_run=True)
     assert (done.images, done.classes, done.counts["X"]) == (3, ("X", "Y"), {"not given": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["films"]
+
+
+def test_the_only_choice_is_named_alone():
+    with pytest.raises(UsageError, match="Expected `by` to be study; received patient"):
+        parsing._chosen(Literal["study"], [Token(keyword="--by", value="patient")])
 
 
 def test_settings_and_labels_are_read_from_texts_or_mappings():

@@ -290,7 +290,7 @@ def test_findings_of_another_hospital_are_tested_each_and_what_it_does_not_state
     assert Path("there/requirements.lock").read_text().startswith("# Python")
     page = Path("there/report.html").read_text()
     assert "Each finding, new data" in page
-    assert "Effusion and Mass? Tested on elsewhere" in page
+    assert "Effusion, Mass: which of them? Tested on elsewhere" in page
     with Path("there/predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     answers = plainfilm.load(run).predict([elsewhere / row["file"] for row in rows])
@@ -316,8 +316,10 @@ def test_each_finding_is_recalibrated_by_itself_and_kept_for_a_site(run, elsewhe
         shown, told = (np.array([each.probabilities[name] for each in answers]) for answers in (before, after))
         assert np.log(told / (1 - told)) == pytest.approx(fit.slope * np.log(shown / (1 - shown)) + fit.shift, abs=1e-4)
         assert there.bundle.metrics.findings[name].threshold == pytest.approx(fit.threshold)
-        here = found.result.findings[name].splits.external
-        assert there.prevalences[name] == pytest.approx(sum(here.confusion_matrix[1]) / here.n)
+        rows = [row for row in csv.DictReader((tmp_path / "there/predictions.csv").open()) if row[f"truth {name}"]]
+        held = np.array([float(row[f"probability {name}"]) for row in rows])
+        odds = fit.slope * np.log(held / (1 - held)) + fit.shift
+        assert there.prevalences[name] == pytest.approx((1 / (1 + np.exp(-odds))).mean(), abs=1e-4)
     assert [each.probabilities["Nodule"] for each in after] == [each.probabilities["Nodule"] for each in before]
     tested = plainfilm.evaluate(found.bundle, elsewhere, tmp_path / "at", site="Hill", mapping=words["mapping"])
     assert tested.result.model.site == "Hill"

@@ -39,7 +39,9 @@ def cache(
             "Expected --kind or --older-than with --prune; received neither. Write for example: plainfilm cache --prune --older-than 30"
         )
     if older_than is not None and not older_than >= 0:
-        raise UsageError(f"Expected --older-than in days, 0 or more; received {older_than:g}.")
+        raise UsageError(
+            f"Expected --older-than in days, 0 or more; received {older_than:g}. Set it within that range."
+        )
     found = look(prune=prune, kind=kind, older_than=older_than, limit=limit)
     if as_json:
         print_document(found)

@@ -28,7 +28,7 @@ def cluster_certificate(folder: Annotated[Path, Parameter(metavar="DIR")], *, da
     from plainfilm.engines import certificates
 
     if not 1 <= days <= 3650:
-        raise UsageError(f"Expected --days from 1 to 3650; received {days}.")
+        raise UsageError(f"Expected --days from 1 to 3650; received {days}. Set it within that range.")
     made = certificates.make(folder, days=days)
     terminal.say(
         f"Certificates for {days} days: {', '.join(file.name for file in (made.authority, made.certificate, made.key))} in {folder}",
@@ -57,7 +57,7 @@ def cluster_plan(plan: Path, *command: Command, slices: int = 1000) -> None:
             "Expected a command to plan; received none. Write: plainfilm cluster plan plan.json ingest FOLDER --out my.h5"
         )
     if slices < 1:
-        raise UsageError(f"Expected --slices of 1 or more; received {slices}.")
+        raise UsageError(f"Expected --slices of 1 or more; received {slices}. Set it within that range.")
     array.begin(plan, command, slices=slices)
     try:
         _go_on(plan)
@@ -84,7 +84,7 @@ def cluster_run(plan: Path, index: int, *, processes: int = 1) -> None:
     from plainfilm.engines.local import Local
 
     if processes < 1:
-        raise UsageError(f"Expected --processes of 1 or more; received {processes}.")
+        raise UsageError(f"Expected --processes of 1 or more; received {processes}. Set it within that range.")
     with Local(processes) as engine:
         done = array.run(plan, index, engine)
     terminal.say(f"Index {index}: {done:,} job{'s' * (done != 1)} done.")

@@ -34,7 +34,7 @@ def worker(
 
     check_address(address)
     if processes < 0:
-        raise UsageError(f"Expected --processes of 0 or more; received {processes}.")
+        raise UsageError(f"Expected --processes of 0 or more; received {processes}. Set it within that range.")
     require("working for a scheduler", *EXTRAS["cluster"])
     from plainfilm.engines.dask import nodes
 

@@ -16,6 +16,7 @@ from plainfilm.reporting import environment, page, report_data
 from plainfilm.reporting.figures import clinical_utility, evaluation
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.evaluation import Curve, Reliability
+from plainfilm.reporting.formatting import question
 from plainfilm.reporting.tables import answers as answer_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import external, subgroups
@@ -23,6 +24,7 @@ from plainfilm.reporting.tables import of_findings as finding_tables
 from plainfilm.reporting.tables.answers import AnswersShown, OfFindings
 from plainfilm.reporting.view_model import Counts
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
+from plainfilm.results.task import Task
 
 Values = dict[str, object]  # of a template
 Counted = Sequence[tuple[str, str]]
@@ -68,12 +70,13 @@ def write_unlabelled(out: Path, report: UnlabelledReport, metrics: UnlabelledMet
     """
     found, shares = report.evaluation, metrics.outliers
     cohort = [
-        ("Radiographs", f"{metrics.n:,} of {metrics.groups:,} patients or groups"),
+        ("Radiographs", f"{metrics.n:,}, of {metrics.groups:,} patients or groups"),
         ("Sources", f"{len(set(found.cohort.store.source[found.cohort.rows].tolist())):,}"),
         ("Left out as seen in training", f"{metrics.overlap.found:,}"),
     ]
-    joint = " or " if metrics.findings is None else " and "
-    title = f"{joint.join(metrics.findings or metrics.classes)}? Recalibrated to {report.about.data}"
+    title = _title(
+        list(metrics.findings or metrics.classes), found.decision.task, f"Recalibrated to {report.about.data}"
+    )
     values: Values = {
         "report": _stated(report.about, title, cohort, found.cohort.store.fingerprint, metrics),
         "found": metrics,
@@ -128,9 +131,7 @@ def write(out: Path, report: ExternalReport, metrics: ExternalMetrics) -> None:
 
 def _about(report: ExternalReport, metrics: ExternalMetrics) -> Values:
     found = report.evaluation
-    cohort, classes = found.cohort, found.decision.classes
-    is_of, joint = ("findings", " and ") if found.findings else ("classes", " or ")
-    asked = joint.join(classes) if len(classes) < 4 else f"{len(classes)} {is_of}"
+    cohort = found.cohort
     counted = [
         *([("Calibration of the site", found.site)] if found.site else []),
         ("Radiographs tested", f"{len(cohort.rows):,}"),
@@ -139,12 +140,17 @@ def _about(report: ExternalReport, metrics: ExternalMetrics) -> Values:
         ("Left out for their label", f"{_left_out(found):,}"),
         ("Left out as seen in training", f"{len(cohort.overlap.rows):,}"),
     ]
-    title = f"{asked}? Tested on {report.about.data}"
+    title = _title(found.decision.classes, found.decision.task, f"Tested on {report.about.data}")
     return _stated(report.about, title, counted, cohort.store.fingerprint, metrics) | {
         "positive": found.decision.positive,
         "threshold": found.threshold,
         "prevalence": found.prevalence,
     }
+
+
+def _title(names: Sequence[str], task: Task, what: str) -> str:
+    asked = question(names, task)
+    return f"{asked}{'' if asked.endswith('?') else '.'} {what}"
 
 
 def _left_out(found: ExternalEvaluation) -> int:

@@ -1,13 +1,16 @@
 """Numbers, times and names as a report prints them; "–" stands for what is not known."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 from plainfilm.harmless import harmless
 from plainfilm.results.estimate import Estimate, written
+from plainfilm.results.task import Task
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 MISSING = "–"
+FEW = 3  # names in a title
 LABELS = {
     "accuracy": "Accuracy",
     "sensitivity": "Sensitivity",
@@ -64,6 +67,11 @@ def p_value(value: float | None) -> str:
     return MISSING if known is None else f"{known:.3f}" if known >= 0.001 else f"<{NARROW_SPACE}0.001"
 
 
+def threshold(value: float) -> str:
+    """Write a threshold of a probability with three decimals; a small one with three digits."""
+    return f"{value:.3g}" if 0 < value < 0.01 else decimal(value)
+
+
 def points(value: float | None) -> str:
     """Write a difference of shares in percentage points."""
     return percent(value, unit=False)
@@ -95,6 +103,15 @@ def date(iso: str) -> str:
         return iso
     zone = "" if time.tzinfo is None else " UTC" if not time.utcoffset() else f" {time:%z}"
     return f"{time:%Y-%m-%d %H:%M}{zone}"
+
+
+def question(names: Sequence[str], task: Task) -> str:
+    """Ask what a classifier of these classes or findings answers: the title of its pages."""
+    if len(names) > FEW:
+        return f"{len(names)} {task} of chest radiographs"
+    if task == "findings" and len(names) > 1:
+        return f"{', '.join(names)}: which of them?"
+    return f"{' or '.join(names)}?"
 
 
 def isolated(name: str) -> str:

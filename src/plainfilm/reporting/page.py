@@ -54,6 +54,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
         formatting.decimal,
         formatting.interval,
         formatting.points,
+        formatting.threshold,
         formatting.p_value,
         formatting.count,
         formatting.date,

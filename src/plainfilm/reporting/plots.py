@@ -133,7 +133,8 @@ class Plots:
 def rows_tested(folder: Path) -> list[dict[str, str]]:
     """Read the tested rows of predictions.csv, names as they were before they were written for spreadsheets."""
     with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
-        rows = [{as_named(name): as_named(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        read = csv.DictReader(file, restkey="", restval="")  # of a row that is cut short, or has more cells than names
+        rows = [{as_named(name): as_named(value) for name, value in row.items() if name} for row in read]
     return [row for row in rows if not row["split"].startswith(_NOT_TESTED)]
 
 

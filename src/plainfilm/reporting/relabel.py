@@ -8,7 +8,7 @@ import plainfilm
 from plainfilm.data import corrections
 from plainfilm.data.store import Store
 from plainfilm.evidence.relabelling.doubts import SURE
-from plainfilm.evidence.relabelling.listing import Listings
+from plainfilm.evidence.relabelling.listing import Listing, Listings
 from plainfilm.harmless import write_table
 from plainfilm.reporting import environment, page
 from plainfilm.reporting.view_model import Counts, Picture
@@ -127,9 +127,7 @@ def films_beside(found: Listings, beside: Sequence[Sequence[int]]) -> tuple[Besi
     """Say of each label on the page which films stand beside it."""
     told = []
     for at, rows in enumerate(beside):
-        number, place = found.order[at].tolist()
-        finding, own = list(found.each.items())[number]
-        store = found.stores[finding]
+        finding, own, place, store = _listed(found, at)
         captions = _captions(store, rows, is_copy=own.copy[place] >= 0)
         films = [
             FilmBeside(sha256=str(store.sha256[row]), caption=text) for row, text in zip(rows, captions, strict=True)
@@ -138,15 +136,20 @@ def films_beside(found: Listings, beside: Sequence[Sequence[int]]) -> tuple[Besi
     return tuple(told)
 
 
+def _listed(found: Listings, at: int) -> tuple[str, Listing, int, Store]:
+    """Find the label at a place of the order of doubt: its finding, its listing and place there, and the store."""
+    number, place = found.order[at].tolist()
+    finding, own = list(found.each.items())[number]
+    return finding, own, place, found.stores[finding]
+
+
 def _captions(store: Store, rows: Sequence[int], *, is_copy: bool) -> list[str]:
     what = "Its copy" if is_copy else "Nearest"
     return [f"{what}: {store.classes[store.labels[row]]}" for row in rows]
 
 
 def _film(found: Listings, at: int, beside: Sequence[int]) -> Doubted:
-    number, place = found.order[at].tolist()
-    finding, own = list(found.each.items())[number]
-    store = found.stores[finding]
+    _, own, place, store = _listed(found, at)
     row, copy = int(own.rows[place]), int(own.copy[place])
     label, suggested = store.classes[store.labels[row]], store.classes[own.suggested[place]]
     captions = [f"This film: {label}", *_captions(store, beside, is_copy=copy >= 0)]

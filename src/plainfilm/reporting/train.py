@@ -19,6 +19,7 @@ from plainfilm.model.classifier import Trained
 from plainfilm.model.cpus import processors
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment, page, paper, paper_tables, report_data
+from plainfilm.reporting.formatting import question
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
 from plainfilm.reporting.run_facts import class_weight
@@ -191,7 +192,7 @@ def _report(run: Finished, started: float) -> Report:
     roc, precision_recall, reliability = report_data.lines(found.lines, result.test)
     seconds = trained.features.seconds
     return Report(
-        title=_title(store),
+        title=question(store.classes, store.task),
         created=environment.now(),
         version=plainfilm.__version__,
         command=run.command,
@@ -231,22 +232,11 @@ def _report(run: Finished, started: float) -> Report:
     )
 
 
-def _title(store: Store) -> str:
-    few = len(store.classes) < 4
-    if store.task == "findings":
-        return (
-            f"{', '.join(store.classes)}: which of them?"
-            if few
-            else f"{len(store.classes)} findings of chest radiographs"
-        )
-    return f"{' or '.join(store.classes)}?" if few else f"{len(store.classes)} classes of chest radiographs"
-
-
 def _facts(run: Finished, made: MeasuredClassifier) -> card.Card:
     return card.describe(
         made.store,
         rule=made.judged.rule,
-        title=_title(made.store),
+        title=question(made.store.classes, made.store.task),
         folder=run.name,
         recipe=_without_paths(made.trained.recipe),
         repeat=_repeat(run, made, made.store.path.name),

@@ -367,7 +367,7 @@ class Subgroups(Record, frozen=True, kw_only=True):
         }
 
 
-Unmeasured = Literal["not stated", "never present", "always present"]
+Unmeasured = Literal["not stated", "never present", "always present", "too few"]
 
 
 class LeftOutSource(Record, frozen=True, kw_only=True):

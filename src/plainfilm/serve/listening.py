@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from plainfilm.errors import PlainfilmError
+from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.reasons import reason_of
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -57,19 +57,30 @@ def shown(host: str) -> str:
     return f"[{address}]" if address.version == 6 else str(address)
 
 
+def check_port(port: int, flag: str) -> None:
+    """Raise UsageError unless a port may have this number; `flag` is what it was named by."""
+    if not 0 <= port < 1 << 16:
+        raise UsageError(
+            f"Expected {flag} from 0 to 65535; received {port}. Choose another, or 0 for any that is free."
+        )
+
+
 @contextmanager
 def listening_at(host: str, port: int) -> Iterator[socket.socket]:
     """Take connections at a port, 0 for any that is free, until the block ends.
 
     Raises
     ------
+    UsageError
+        No port has this number.
     PlainfilmError
         It is taken, or none of this machine's.
     """
+    check_port(port, "--port")
     bare = host.strip("[]")
     try:
         listening = socket.create_server((bare, port), family=socket.AF_INET6 if ":" in bare else socket.AF_INET)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise PlainfilmError(
             f"Expected a free port of this machine; received {host}:{port} ({reason_of(error)}). Choose another with --port, or 0 for any."
         ) from None

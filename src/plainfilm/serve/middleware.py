@@ -58,7 +58,9 @@ class Door:
         access = self.tokens.access(shown.strip()) if kind.lower() == "bearer" else None
         if access is None:
             raise Refused(
-                401, "token", "Expected the header Authorization: Bearer TOKEN; received none, or another token."
+                401,
+                "token",
+                "Expected the header Authorization: Bearer TOKEN; received none, or another token. Ask who runs the server for one.",
             )
         return access
 
@@ -81,7 +83,9 @@ class Door:
         origin = only(scope, b"origin")
         if origin and origin not in {f"http://{host}", f"https://{host}"}:
             raise Refused(
-                403, "origin", "Expected a request of this server's own page; received one of another site's."
+                403,
+                "origin",
+                "Expected a request of this server's own page; received one of another site's. Open the page of this server.",
             )
 
 

@@ -231,7 +231,8 @@ class _Routes:
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - as all routes with a right
         """Give counts and times in the text format of Prometheus."""
-        return Response(self._service.telemetry.page(), media_type="text/plain; version=0.0.4")
+        page = await asyncio.to_thread(self._service.telemetry.page)  # the node counts files of its spool
+        return Response(page, media_type="text/plain; version=0.0.4")
 
     async def drift(self, request: Request) -> Response:
         """Say whether scores, refusals and images of this week and the last are still those of the training."""

@@ -43,7 +43,9 @@ def plan(options: AuditOptions) -> Plan:
     """
     folder = followed(options.out)
     if options.fail_on not in _WORST:
-        raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}.")
+        raise UsageError(
+            f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}. Write one of them."
+        )
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
     check_figures(options.figures)

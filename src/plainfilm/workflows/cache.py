@@ -56,7 +56,9 @@ def look(
 def _check_kinds(kinds: Sequence[str]) -> None:
     there = {entry.kind for entry in upkeep.entries()}
     if strange := [name for name in kinds if name not in KINDS and name not in there]:
-        raise UsageError(f"Expected a kind among {', '.join(sorted({*KINDS, *there}))}; received {strange[0]!r:.40}.")
+        raise UsageError(
+            f"Expected a kind among {', '.join(sorted({*KINDS, *there}))}; received {strange[0]!r:.40}. Name one of them."
+        )
 
 
 def _is_old(entry: Entry, days: float | None) -> bool:

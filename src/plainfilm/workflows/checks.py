@@ -272,7 +272,7 @@ def positive_class(classes: Sequence[str], asked: str | None = None, *, task: Ta
         The class asked for is not there, there are more than two, or neither or both of two names deny a finding.
     """
     if asked is not None and asked not in classes:
-        raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}.")
+        raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}. Name one of them.")
     if task == "findings" and asked is not None:
         raise UsageError(
             f"Expected no --positive with several findings, each of which is present or absent; received {asked}. Leave it out."

@@ -161,7 +161,7 @@ def _chosen(options: CompareOptions, folder: Path) -> list[list[Recipe]]:
     checks.check_can_train()
     folding.check_by_source(options.folds, options.together, options.rank)
     if not 1 <= options.seeds <= 100:
-        raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}.")
+        raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}. Set --seeds within that range.")
     if "seed" in settings:
         raise UsageError(
             "Expected no seed among the settings; compare uses the seeds 0, 1, … itself. Give their number with --seeds."

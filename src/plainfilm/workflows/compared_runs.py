@@ -129,15 +129,24 @@ def _read(place: Path, name: str) -> FinishedRun:
         known = [(row["file"], truth, row) for row in rows_tested(place) if (truth := _truth(row, result))]
         rows = [row for *_, row in sorted(known, key=lambda each: each[:2])]
         found = FinishedRun(name=name, folder=place, result=result, rows=rows)
-        if result.task == "classes":
-            found.answers()
-        else:
-            _states(found), found.to_findings()
+        _check_rows(found)
     except (KeyError, ValueError) as error:
         raise DocumentError(
             f"Expected {PREDICTIONS} as plainfilm writes it; received {place / PREDICTIONS}, which is altered or cut short. Run it again."
         ) from error
     return found
+
+
+def _check_rows(run: FinishedRun) -> None:
+    """Raise KeyError or ValueError where the rows hold what no run writes."""
+    classes = run.result.classes
+    if run.result.task == "classes":
+        chance, is_known = run.answers().probabilities, all(row["label"] in classes for row in run.rows)
+    else:
+        chance = run.to_findings().probabilities
+        is_known = all(row[f"truth {name}"] in {"", "0", "1"} for row in run.rows for name in classes)
+    if not (run.rows and is_known and ((chance >= 0) & (chance <= 1)).all()):
+        raise ValueError("labels, or probabilities")
 
 
 def _check_alike(one: FinishedRun, other: FinishedRun) -> None:

@@ -137,11 +137,13 @@ def _check_added(options: IngestOptions, out: Path) -> Task:
 def check_options(options: IngestOptions) -> None:
     """Raise UsageError where an option is out of its range, whatever the folders are."""
     if options.on_bad not in {"skip", "fail"}:
-        raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}.")
+        raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}. Write one of them.")
     if not 32 <= pixels(options) <= 2048:
-        raise UsageError(f"Expected a size from 32 to 2048 px; received {options.size}.")
+        raise UsageError(f"Expected a size from 32 to 2048 px; received {options.size}. Set --size within that range.")
     if options.shard is not None and not 8 <= options.shard <= 4096:
-        raise UsageError(f"Expected --shard from 8 to 4096 radiographs; received {options.shard}.")
+        raise UsageError(
+            f"Expected --shard from 8 to 4096 radiographs; received {options.shard}. Set it within that range."
+        )
     _check_dates(options)
     check_seed(options.seed)
     check_cluster(options)

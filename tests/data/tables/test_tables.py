@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -153,6 +154,13 @@ def test_what_is_no_table_is_told_by_its_kind(tmp_path, data, kind):
     said = told(tmp_path, data)
     assert kind in said
     assert "DOE" not in said
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes that have a name")
+def test_a_pipe_is_no_table_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(CatalogError, match="received a pipe, a socket or a device; write the table to a file first"):
+        read_table(tmp_path / "pipe.csv")
 
 
 def test_a_zip_archive_is_told_to_be_unpacked(tmp_path):

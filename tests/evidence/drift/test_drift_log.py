@@ -67,6 +67,15 @@ def test_outcomes_that_came_later_give_metrics_with_intervals(tmp_path):
     assert metrics.calibration.slope.is_known
 
 
+def test_radiographs_sent_under_one_name_are_of_several_patients(tmp_path):
+    """What comes by DICOM is called `instance`, and films of many are called `image.png`."""
+    every = list(answers(60))
+    log = logged(tmp_path / "log", [msgspec.structs.replace(line, id="instance") for _, line in every])
+    rows = [[line.image, "COVID" if sick else "NORMAL"] for sick, line in every]
+    (own,) = plainfilm.drift(log, outcomes=table(tmp_path / "o.csv", ["image", "outcome"], rows)).bundles
+    assert (own.outcomes.metrics.n, own.outcomes.metrics.groups) == (60, 60)
+
+
 def test_outcomes_are_joined_by_an_id_that_was_kept(tmp_path):
     every = list(answers())
     log = logged(tmp_path / "log", [line for _, line in every])

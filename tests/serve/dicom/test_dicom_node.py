@@ -55,7 +55,7 @@ def start(tmp_path, archive):
     def started(examiner=None, **options):
         options = {"peers": [f"PACS=127.0.0.1:{archive.port}"], "spool": tmp_path / "spool", "pause_s": 0.1, **options}
         examiner = examiner or FakeExaminer()
-        node = DicomNode(examiner, port=0, ae_title="PLAINFILM", **options)
+        node = DicomNode(examiner, **{"port": 0, "ae_title": "PLAINFILM", **options})
         node.start()
         running.append((node, examiner))
         return node
@@ -294,7 +294,10 @@ def test_a_taken_port_is_an_error_that_leaves_the_spool_free(start, tmp_path, ar
             )
 
 
-@pytest.mark.parametrize("options", [{"peers": []}, {"answer_to": "NOBODY"}, {"poll": "NOBODY"}, {"poll": "PACS"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"port": 99999}, {"port": -1}, {"peers": []}, {"answer_to": "NOBODY"}, {"poll": "NOBODY"}, {"poll": "PACS"}],
+)
 def test_settings_that_cannot_be_meant_are_refused(start, options):
     with pytest.raises(UsageError):
         start(**options)

@@ -116,7 +116,7 @@ function changed(state) {
   const before = app.state;
   app.state = state;
   $("lost").hidden = true;
-  $("about").textContent = t("page.about", { version: state.version, free: number(state.space.free / 1e9, 1) });
+  $("about").textContent = t("page.about", { version: state.version, free: state.space.free === null ? "–" : number(state.space.free / 1e9, 1) });
   tellEnds(before, state);
   if (before) view.state?.(state);
   else route();

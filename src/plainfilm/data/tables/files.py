@@ -48,9 +48,11 @@ def read_grid(path: Path) -> Grid:
     MissingExtraError
         What reads spreadsheets or parquet is not installed.
     ValueError
-        It holds no table; the message is what it holds instead.
+        It holds no table, or is a pipe, which cannot be read twice; the message is what it holds instead.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise FlawError("a pipe, a socket or a device; write the table to a file first")
         with path.open("rb") as file:
             head = file.read(4096)
         return _read(path, head)

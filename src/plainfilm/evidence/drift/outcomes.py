@@ -56,7 +56,11 @@ class Outcomes:
 
     def of(self, answer: LoggedAnswer) -> Outcome | None:
         """Give the outcome of what was answered for, None where it is not known."""
-        return self.found.get((answer.id or "") if self.by == "id" else answer.image)
+        return self.found.get(self.key(answer))
+
+    def key(self, answer: LoggedAnswer) -> str:
+        """Give what an answer's outcome is found by."""
+        return (answer.id or "") if self.by == "id" else answer.image
 
 
 def read(table: Path) -> Outcomes:
@@ -119,7 +123,7 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
     if not pairs or not classes:
         return None
     answered = [(answer, known) for answer, known in pairs if answer.level != "refused"]
-    whose = [known.patient or answer.id or answer.image for answer, known in answered]
+    whose = [known.patient or outcomes.key(answer) for answer, known in answered]
     group = np.unique(whose, return_inverse=True)[1]
     scores = np.array([answer.scores for answer, _ in answered]).reshape(-1, len(classes))
     if own.start.task == "findings":
@@ -195,7 +199,7 @@ def _of_findings(
 
 def unmatched(every: Iterable[BundleAnswers], outcomes: Outcomes) -> int:
     """Count outcomes of radiographs that nobody answered for."""
-    seen = {(answer.id if outcomes.by == "id" else answer.image) for own in every for answer in own.answered.values()}
+    seen = {outcomes.key(answer) for own in every for answer in own.answered.values()}
     return len(outcomes.found.keys() - seen)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
+from plainfilm.data.source_split import FEWEST as FEWEST_GROUPS
 from plainfilm.data.source_split import SourceFold, SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import Fold, Scores, score
@@ -30,6 +31,7 @@ from plainfilm.results.severity import LEVELS, Level
 CHANCE = 0.5
 Looked = tuple[Estimate, Estimate]  # share of the attribution in the lungs, and of the image that they take
 _WIDE = 0.25  # of the interval at a new hospital: from poor to good
+_TOO_FEW = f" {FEWEST} sources or more would say what to expect of a new one."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def _of_findings(store: Store, folds: SourceFolds, trained: Sequence[Fold], look
     scores = [score(fold.store, fold.trained, "test") for fold in shared]
     each: dict[str, LeftOutSources] = {}
     for at, name in enumerate(store.classes):
-        kept = [number for number, own in enumerate(scores) if unmeasured(own.labels[:, at]) is None]
+        kept = [number for number, own in enumerate(scores) if unmeasured(own.labels[:, at], own.group) is None]
         if kept:
             own_folds = replace(folds, folds=[folds.folds[number] for number in kept])
             each[name] = judge_left_out(store.of(name), own_folds, [shared[number].of(name) for number in kept]).result
@@ -105,7 +107,7 @@ def _of_findings(store: Store, folds: SourceFolds, trained: Sequence[Fold], look
     parts = [mean_of(areas_of(own, decision, codes)) for own, decision in zip(scores, decisions, strict=True)]
     whole = _summed_up(folds, sources, mean_of(parts).estimate)
     speaks = max(each, key=lambda name: (LEVELS.index(each[name].level), -each[name].worst.value))
-    said = f"Means over the findings that can be measured at each: {whole.sentence} The worst finding, {speaks}: {each[speaks].sentence}"
+    said = f"Means over the findings that can be measured at each: {whole.sentence.removesuffix(_TOO_FEW)} The worst finding, {speaks}: {each[speaks].sentence}"
     result = structs.replace(
         whole,
         findings={
@@ -119,10 +121,17 @@ def _of_findings(store: Store, folds: SourceFolds, trained: Sequence[Fold], look
     return LeftOut(result=result, scores={fold.name: own for fold, own in zip(folds.folds, scores, strict=True)})
 
 
-def unmeasured(states: NDArray[np.int8]) -> Unmeasured | None:
-    """Say why a finding of the states (n) has no AUROC: 1 present, 0 absent, below 0 not known; None where it has one."""
-    has = [bool((states == state).any()) for state in (1, 0)]
-    return None if all(has) else "always present" if has[0] else "never present" if has[1] else "not stated"
+def unmeasured(states: NDArray[np.int8], group: NDArray[np.int64]) -> Unmeasured | None:
+    """Say why the AUROC of a finding is not measured on states (n), with groups (n); None where it is, as of classes.
+
+    States are 1 present, 0 absent, below 0 not known; ten patients have to have it, and ten to lack it.
+    """
+    have, lack = (len(np.unique(group[states == state])) for state in (1, 0))
+    if min(have, lack) >= FEWEST_GROUPS:
+        return None
+    if not have or not lack:
+        return "always present" if have else "never present" if lack else "not stated"
+    return "too few"
 
 
 def _mean_source(
@@ -130,7 +139,7 @@ def _mean_source(
 ) -> LeftOutSource:
     """Put the findings that can be measured at a source together."""
     columns = [findings.index(name) for name in each]
-    why = {name: unmeasured(own.labels[:, at]) for at, name in enumerate(findings)}
+    why = {name: unmeasured(own.labels[:, at], own.group) for at, name in enumerate(findings)}
     return LeftOutSource(
         sources=fold.sources,
         companions=fold.companions,
@@ -175,7 +184,7 @@ def areas_of(own: Scores, decision: Decision, codes: NDArray[np.int64]) -> list[
         return [
             area_under_roc(states[states >= 0] == 1, chance[states >= 0], codes[own.rows[states >= 0]], 0.95)
             for states, chance in each
-            if unmeasured(states) is None
+            if unmeasured(states, own.group) is None
         ]
     return [
         area_under_roc(own.labels == column, own.probabilities[:, column], codes[own.rows], 0.95)
@@ -220,7 +229,7 @@ def _sentence(folds: SourceFolds, worst: LeftOutSource, effects: RandomEffects |
     if folds.paired:
         return f"{said} Each test joins sources that hold one class each, so part of it may be the source and not the disease."
     if effects is None:
-        return f"{said} {FEWEST} sources or more would say what to expect of a new one."
+        return said + _TOO_FEW
     expected = effects.prediction()
     said = f"{said} At a new hospital expect an AUROC of {expected.value:.2f}, somewhere from {expected.low:.2f} to {expected.high:.2f}."
     return f"{said} {_needed(effects, expected)}".rstrip()

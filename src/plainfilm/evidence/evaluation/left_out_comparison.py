@@ -108,5 +108,9 @@ def _findings(seeds: Sequence[Sequence[Fold]]) -> dict[str, FindingLeftOut]:
 
 
 def _measuring(folds: Sequence[Fold], at: int, name: str) -> list[Fold]:
-    own = [fold for fold in folds if unmeasured(fold.store.states[fold.store.rows("test"), at]) is None]
-    return [fold.of(name) for fold in own]
+    tested = [(fold, fold.store.rows("test")) for fold in folds]
+    return [
+        fold.of(name)
+        for fold, rows in tested
+        if unmeasured(fold.store.states[rows, at], fold.store.group[rows]) is None
+    ]

@@ -11,12 +11,18 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 INK, MUTED, LINE, PAPER = "#1b1f24", "#59616a", "#d8dde2", "#ffffff"
 SERIES = ("#0b5cad", "#c2410c", "#00756b", "#8a3a9e", "#7a5b00", "#4b5564")
 DASHES = ((), (5.0, 2.0), (1.5, 1.5))
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper"} | {c: f"s{i}" for i, c in enumerate(SERIES)}
+GUIDE: dict[str, object] = {
+    "color": MUTED,
+    "linewidth": 0.8,
+    "dashes": DASHES[2],
+}  # a line to compare with, such as chance
 DPI = 300
 FORMATS = ("png", "svg", "pdf")  # of files; the first is always written
 UNIT = (-0.02, 1.02)  # an axis from 0 to 1 with room for a line on its edge
@@ -162,6 +168,11 @@ def name_ticks(axis: Any, names: Sequence[str], *, rotation: float = 0, longest:
     axis.set_ticks(range(len(names)), [shown(name, longest) for name in names])
     for text in axis.get_ticklabels():
         text.set(parse_math=False, fontfamily=fonts(), rotation=rotation, color=INK)
+
+
+def legend(axes: Any, *lines_and_names: Sequence[Any], place: str = "best") -> Callable[[], Any]:
+    """Give what makes a legend of our own names; without lines, of those that have a label."""
+    return partial(axes.legend, *lines_and_names, loc=place, frameon=False, fontsize=8, labelcolor=INK)
 
 
 def name_legend(axes: Any, lines: Sequence[Any], names: Sequence[str], *, place: str, notes: Sequence[str]) -> Any:

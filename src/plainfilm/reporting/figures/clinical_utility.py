@@ -1,18 +1,16 @@
 """PPV and NPV over prevalence, and the decision curve: one SVG for the page and one PNG for slides each."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from plainfilm.reporting.figures import canvas
-from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawing
+from plainfilm.reporting.figures.canvas import DASHES, MUTED, SERIES, Drawing
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import Utility
 
 _MARKS = (0.001, 0.01, 0.1, 0.5)
-_GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 
 
 def predictive_values(utility: Utility) -> Drawing | None:
@@ -27,13 +25,15 @@ def predictive_values(utility: Utility) -> Drawing | None:
         places = np.log10(utility.prevalence)
         curve = utility.decision_curve
         if curve is not None and _MARKS[0] <= curve.prevalence <= _MARKS[-1]:
-            axes.axvline(np.log10(curve.prevalence), **_GUIDE)
+            axes.axvline(np.log10(curve.prevalence), **canvas.GUIDE)
         lines = [_line(axes, places, utility.ppv, 0), _line(axes, places, utility.npv, 1)]
         axes.set_xticks(np.log10(_MARKS), [f"{100 * mark:g} %" for mark in _MARKS])
         canvas.quarters(axes.yaxis)
         axes.set(xlim=(places[0], places[-1] + 0.08), ylim=canvas.UNIT)  # room for the name of the last mark
         canvas.label(axes, "prevalence", "PPV, NPV")
-        return canvas.both(figure, "predictive-values", legend=_legend(axes, lines, ("PPV", "NPV"), "center left"))
+        return canvas.both(
+            figure, "predictive-values", legend=canvas.legend(axes, lines, ("PPV", "NPV"), place="center left")
+        )
 
 
 def decision_curve(utility: Utility) -> Drawing | None:
@@ -53,7 +53,9 @@ def decision_curve(utility: Utility) -> Drawing | None:
         canvas.quarters(axes.xaxis)
         canvas.label(axes, "threshold probability", "net benefit")
         return canvas.both(
-            figure, "decision-curve", legend=_legend(axes, lines, ("model", "treat all", "treat none"), "upper right")
+            figure,
+            "decision-curve",
+            legend=canvas.legend(axes, lines, ("model", "treat all", "treat none"), place="upper right"),
         )
 
 
@@ -63,7 +65,3 @@ def _line(axes: Any, x: Any, points: Sequence[Estimate], index: int) -> Any:
     colour, style = SERIES[index], {"dashes": DASHES[index]} if index else {}
     axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
     return axes.plot(x, value, color=colour, linewidth=2.0, **style)[0]
-
-
-def _legend(axes: Any, lines: Sequence[Any], names: Sequence[str], place: str) -> Any:
-    return partial(axes.legend, lines, names, loc=place, frameon=False, fontsize=8, labelcolor=INK)

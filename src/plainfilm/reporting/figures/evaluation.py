@@ -17,7 +17,6 @@ from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import Metrics
 
 WIDE_IN = 6.4  # of figures with names at the left: within a page of two columns
-_GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ def on_learning(axes: Any, history: Sequence[Mapping[str, float]], measure: str)
     if measure == "loss":
         axes.set_ylim(bottom=0)
     canvas.label(axes, "epoch", measure)
-    return partial(axes.legend, frameon=False, fontsize=8, labelcolor=INK)
+    return canvas.legend(axes)
 
 
 def trainings(history: Sequence[Mapping[str, float]]) -> list[list[Mapping[str, float]]]:
@@ -102,7 +101,7 @@ def roc(curves: Sequence[Curve], *, point: tuple[float, float] | None = None) ->
 def on_roc(axes: Any, curves: Sequence[Curve], *, point: tuple[float, float] | None = None) -> Callable[[], Any] | None:
     """Draw the same on axes; give what makes the legend, None where one line needs none."""
     _unit(axes, "false positive rate (1 − specificity)", "sensitivity")
-    axes.plot([0, 1], [0, 1], **_GUIDE)
+    axes.plot([0, 1], [0, 1], **canvas.GUIDE)
     lines = _lines(axes, curves)
     if point is not None:
         axes.plot(*point, "o", color=PAPER, markersize=6, markeredgecolor=INK, markeredgewidth=1.4, zorder=5)
@@ -124,7 +123,7 @@ def on_precision_recall(
     """Draw the same on axes; give what makes the legend, None where one line needs none."""
     _unit(axes, "recall (sensitivity)", "precision (PPV)")
     if prevalence is not None and math.isfinite(prevalence):
-        axes.plot([0, 1], [prevalence, prevalence], **_GUIDE)
+        axes.plot([0, 1], [prevalence, prevalence], **canvas.GUIDE)
     lines = _lines(axes, curves)
     return _legend(axes, lines, curves, "lower left", "AUPRC")
 
@@ -161,7 +160,7 @@ def on_reliability(axes: Any, bins: Reliability, *, of_answer: bool = False) -> 
     reach = np.nan_to_num(np.clip([y - bins.low[filled], bins.high[filled] - y], 0, None))
     shares = "share answered rightly" if of_answer else "share truly positive"
     _unit(axes, _predicted(of_answer=of_answer), shares)
-    axes.plot([0, 1], [0, 1], **_GUIDE)
+    axes.plot([0, 1], [0, 1], **canvas.GUIDE)
     points = axes.errorbar(x, y, yerr=reach, fmt="o", markersize=4, color=SERIES[0], elinewidth=1.2)
     points.lines[0].set_clip_on(False)
 
@@ -215,7 +214,7 @@ def on_intervals(
 ) -> None:
     """Draw a value with its interval a name, the line of chance, and the line of what all are compared with."""
     canvas.plain(axes)
-    axes.axvline(chance, **_GUIDE)
+    axes.axvline(chance, **canvas.GUIDE)
     if model.is_known:
         axes.axvline(model.value, color=INK, linewidth=1.2)
     for row, value in enumerate(values):

@@ -1,12 +1,10 @@
 """Probability of the answer as radiographs are blurred and brought back: one SVG for the page and one PNG for slides each."""
 
-from functools import partial
-
 import numpy as np
 
 from plainfilm.evidence.explanation.faithfulness import CENTRE, MAP, ORDERS, RANDOM
 from plainfilm.reporting.figures import canvas
-from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawing
+from plainfilm.reporting.figures.canvas import DASHES, MUTED, SERIES, Drawing
 from plainfilm.reporting.tables.explanation import NAMES, Kind
 from plainfilm.results.metrics import Faithfulness
 
@@ -32,5 +30,4 @@ def hiding(measured: Faithfulness, kind: Kind) -> Drawing | None:
         share = "blurred" if kind == "deletion" else "brought back"
         canvas.label(axes, f"share of the radiograph {share}", "probability of the answer")
         names = [NAMES[order] for order in ORDERS]
-        legend = partial(axes.legend, drawn, names, loc="best", frameon=False, fontsize=8, labelcolor=INK)
-        return canvas.both(figure, kind, legend=legend)
+        return canvas.both(figure, kind, legend=canvas.legend(axes, drawn, names))

@@ -1,17 +1,15 @@
 """AUROC at left-out sources over the films learnt from, a line a number of sources: one SVG for the page, one PNG for slides."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from plainfilm.reporting.figures import canvas
-from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawing
+from plainfilm.reporting.figures.canvas import SERIES, Drawing
 from plainfilm.reporting.tables.learning_curve import by_sources, line_name
 from plainfilm.results.metrics import CurvePoint, LearningCurve
 
-_GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 _APART = 0.03  # of a doubling: so that intervals at one number of films stand side by side
 
 
@@ -31,10 +29,9 @@ def on_axes(axes: Any, curve: LearningCurve) -> Callable[[], Any]:
     axes.set_xticks(np.log2(films), [f"{each:,}" for each in films])
     axes.set_xlim(np.log2(films[0]) - 0.25, np.log2(films[-1]) + 0.25)
     if axes.get_ylim()[0] < 0.5:
-        axes.axhline(0.5, **_GUIDE)
+        axes.axhline(0.5, **canvas.GUIDE)
     canvas.label(axes, "films learnt from", "AUROC")
-    return partial(axes.legend, drawn, [line_name(sources) for sources in lines], loc="lower right", frameon=False,
-                   fontsize=8, labelcolor=INK)  # fmt: skip
+    return canvas.legend(axes, drawn, [line_name(sources) for sources in lines], place="lower right")
 
 
 def _line(axes: Any, points: Sequence[CurvePoint], index: int, lines: int) -> Any:

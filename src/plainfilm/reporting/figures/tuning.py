@@ -3,13 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from plainfilm.reporting.figures import canvas
-from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawing
+from plainfilm.reporting.figures.canvas import INK, MUTED, SERIES, Drawing
 from plainfilm.results.search import Choice, Importance
 
 _LEAST = 1e-15
@@ -68,22 +67,22 @@ def importance(found: Sequence[Importance]) -> Drawing | None:
 
 def course(points: Sequence[Point], best: Point, marks: Sequence[float] = ()) -> Drawing:
     """Draw each trial's score in order, the best so far as a line, and `marks` (scores of known recipes) as guides."""
+    from matplotlib.ticker import MaxNLocator
+
     with canvas.style():
         figure, axes = _plot(4.6, 3.0)
         for mark in marks:
-            axes.axhline(max(mark, _LEAST), color=MUTED, linewidth=0.8, dashes=DASHES[2])
+            axes.axhline(max(mark, _LEAST), **canvas.GUIDE)
         done = [point for point in points if point.is_done]
         so_far = np.minimum.accumulate([point.level for point in done])
         edges = [*(point.number for point in done), points[-1].number]
         (line,) = axes.step(edges, [*so_far, so_far[-1]], where="post", color=INK, linewidth=1.2)
         dots = _dots(axes, points, best, lambda point: float(point.number))
         _scores(axes, points)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         canvas.label(axes, "trial", "")
         names = ("to its end", "stopped early", "the best", "best so far")
-        legend = partial(
-            axes.legend, [*dots, line], names, loc="upper right", frameon=False, fontsize=8, labelcolor=INK
-        )
-        return canvas.both(figure, "course", legend=legend)
+        return canvas.both(figure, "course", legend=canvas.legend(axes, [*dots, line], names, place="upper right"))
 
 
 def by_setting(points: Sequence[Point], best: Point, setting: Slice) -> Drawing | None:
@@ -135,9 +134,18 @@ def _plot(width_in: float, height_in: float) -> tuple[Any, Any]:
 def _scores(axes: Any, points: Sequence[Point]) -> None:
     """Mark scores on a logarithmic axis: the good trials lie close together, the bad ones far off."""
     low, high = _reach([point.level for point in points])
-    few = high / low > 30
-    steps = [mark * 10.0**power for power in range(-16, 3) for mark in ((1,) if few else (1, 2, 5))]
-    _log_axis(axes.yaxis, low, high, steps=steps)
+    _log_axis(axes.yaxis, low, high, steps=score_marks(low, high))
+
+
+def score_marks(low: float, high: float) -> list[float]:
+    """Choose the fewest round marks between two scores, at least two of them."""
+    halves, tenths = [mark / 2 for mark in range(2, 20)], [mark / 10 for mark in range(10, 100)]
+    for marks in ((1,), (1, 2, 5), range(1, 10), halves, tenths):
+        steps = [mark * 10.0**power for power in range(-16, 3) for mark in marks]
+        held = [step for step in steps if low <= step <= high]
+        if len(held) > 1:
+            break
+    return held
 
 
 def _reach(values: Sequence[float]) -> tuple[float, float]:
@@ -160,5 +168,5 @@ def short(value: float) -> str:
     if value >= 0.0099:
         return f"{value:.10g}"
     power = math.floor(math.log10(value) + 1e-9)
-    times, small = round(value / 10.0**power), str(power).translate(_SUPERSCRIPT)
-    return f"10{small}" if times == 1 else f"{times}·10{small}"
+    times, small = f"{value / 10.0**power:.2g}", str(power).translate(_SUPERSCRIPT)
+    return f"10{small}" if times == "1" else f"{times}·10{small}"

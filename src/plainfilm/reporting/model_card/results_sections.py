@@ -82,7 +82,7 @@ def _findings(known: Known) -> str:
     for each, own in (known.metrics.findings or {}).items():
         found = own.splits[known.metrics.tested]
         at = "each fold's" if own.threshold is None else f"{own.threshold:.3f}"
-        verdict = text(own.audit.verdict) if own.audit else NO_AUDIT.rstrip(".")
+        verdict = text(own.audit.verdict) if own.audit else "not audited"
         rows.append((name(each), count(found.n), at, *(_written(metric, found) for metric in _SHOWN[1:]), verdict))
     heads = ("Finding", "n", "Threshold", *(LABELS[each] for each in _SHOWN[1:]), "Verdict")
     note = "The metrics above are means over the findings, each on the radiographs of which it is known."

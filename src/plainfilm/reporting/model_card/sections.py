@@ -20,7 +20,7 @@ def identity(known: Known) -> str:
     """What it is."""
     metrics, about = known.metrics, known.about
     classes, size = ", ".join(map(name, metrics.classes)), about.preprocessing.input_size
-    stored = about.preprocessing.image_size
+    stored, kind = about.preprocessing.image_size, "finding" if metrics.findings else "class"
     version = about.versions.get("plainfilm")
     facts = {
         "Task": f"chest radiograph to which of {len(metrics.classes)} findings it has, each told by itself: {classes}; {NO_FINDING} is the absence of all"
@@ -29,9 +29,9 @@ def identity(known: Known) -> str:
         "Positive class": name(metrics.positive) if metrics.positive is not None else "",
         "Backbone": f"{name(about.backbone.name)}, {model_answers.trained_part(known)}",
         "Input": f"one image, gray, {size} × {size} px, from images kept at {stored} × {stored} px",
-        "Output": "a calibrated probability of each class"
+        "Output": f"a calibrated probability of each {kind}"
         if metrics.is_calibrated
-        else "a score of each class, from 0 to 1: not calibrated",
+        else f"a score of each {kind}, from 0 to 1: not calibrated",
         "Made": text(date(about.created)),
         "Made with": f"plainfilm {text(version)}" if version else "",
     }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from plainfilm.reporting.formatting import LABELS, PERCENT, percent, with_interval
+from plainfilm.reporting.formatting import LABELS, PERCENT, percent, threshold, with_interval
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell, FindingRow
 from plainfilm.results.estimate import UNDEFINED
@@ -112,7 +112,7 @@ def moved(each: Mapping[str, Recalibration]) -> list[MovedRow]:
             name=name,
             sentence=own.sentence or "",
             warning=own.warning or "",
-            threshold=f"{own.threshold:.3g}",
+            threshold=threshold(own.threshold),
             pairs=fits(own.before, own.after),
         )
         for name, own in each.items()

@@ -23,6 +23,7 @@ from plainfilm.serve.dicom.spool_room import SpoolLimits
 from plainfilm.serve.dicom.store_scp import Reception
 from plainfilm.serve.dicom.studies import Studies
 from plainfilm.serve.dicom.worker import Worker
+from plainfilm.serve.listening import check_port
 
 _LOOK_S = 2.0
 
@@ -62,7 +63,7 @@ class DicomNode:
     Raises
     ------
     UsageError
-        A name, peer or title that cannot be meant.
+        A name, peer, title or port that cannot be meant.
     PlainfilmError
         Another node has the spool, it cannot be written, or the port is taken.
     """
@@ -86,6 +87,7 @@ class DicomNode:
         by: Literal["study"] | None = None,
         quiet_s: float | None = None,
     ) -> None:
+        check_port(port, "--dicom-port")
         title, certificates = _checked(ae_title), certificates or Certificates()
         self._peers = _known(peers, answer_to, poll)
         self._answer_to, self._is_stopped = answer_to, False

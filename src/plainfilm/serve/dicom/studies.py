@@ -38,7 +38,9 @@ class Studies:
 
     def __init__(self, quiet_s: float = QUIET_S) -> None:
         if not 0 < quiet_s <= _MOST:
-            raise UsageError(f"Expected --dicom-wait above 0 and at most {_MOST:,.0f} s; received {quiet_s:g}.")
+            raise UsageError(
+                f"Expected --dicom-wait above 0 and at most {_MOST:,.0f} s; received {quiet_s:g}. Set it within that range."
+            )
         self._quiet_s = quiet_s
         self._held: dict[tuple[str, ...], list[JudgedFilm]] = {}
         self._last: dict[tuple[str, ...], float] = {}
