@@ -24,7 +24,6 @@ import plainfilm
 from backends import needs_tensorflow
 from plainfilm import cli
 from plainfilm.arguments import Target
-from plainfilm.cli import export as command
 from plainfilm.errors import ExportError, MissingExtraError, UsageError
 from plainfilm.model import (
     backbones,
@@ -44,6 +43,7 @@ from plainfilm.model.classifier import Classifier, Decision, export_head, join
 from plainfilm.model.onnx import from_keras
 from plainfilm.results.manifest import BackboneUsed, Manifest, Site
 from plainfilm.results.metrics import Recalibrated
+from plainfilm.workflows.options import ExportOptions
 
 pytestmark = pytest.mark.trains
 
@@ -455,7 +455,7 @@ def test_another_suffix_is_refused_before_anything_is_opened(to, name, tmp_path)
 
 @pytest.mark.parametrize("to", SUFFIXES)
 def test_a_format_and_its_suffix_stand_in_the_help_in_python_and_in_the_document(to):
-    for text in (inspect.getdoc(command.export), inspect.getdoc(export.export), DOCS.read_text(encoding="utf-8")):
+    for text in (inspect.getdoc(ExportOptions), inspect.getdoc(export.export), DOCS.read_text(encoding="utf-8")):
         assert re.search(rf"\b{to}\b", text)
         assert SUFFIXES[to] in text
 

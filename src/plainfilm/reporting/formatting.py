@@ -67,9 +67,9 @@ def p_value(value: float | None) -> str:
     return MISSING if known is None else f"{known:.3f}" if known >= 0.001 else f"<{NARROW_SPACE}0.001"
 
 
-def threshold(value: float) -> str:
+def threshold(value: float | None) -> str:
     """Write a threshold of a probability with three decimals; a small one with three digits."""
-    return f"{value:.3g}" if 0 < value < 0.01 else decimal(value)
+    return f"{value:.3g}" if value is not None and 0 < value < 0.01 else decimal(value)
 
 
 def points(value: float | None) -> str:
