@@ -59,7 +59,9 @@ def test_two_commands_lead_to_a_report_on_ones_own_folder_and_to_answers(call, f
     store = next((cache / "stores").glob("my-films-*.h5"))
     assert f"40 radiographs in {store}\n" in out
     assert "Open run/report.html" in out
-    assert str(store) in (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert str(store) in page
+    assert f"# in the folder that holds {store.name} and run\nplainfilm train {store.name} --recipe" in page
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["data"]["kept_at"] == str(store)
     code, again, err = call("train", films, "--out", "other", "--size", 96, "--json", "--quiet", *QUICK)

@@ -65,6 +65,8 @@ def test_as_many_features_as_are_allowed_fit_into_a_bundle():
 def test_data_that_no_bundle_can_tell_of_are_found_before_the_training():
     checks.check_rows([f"class {number}" for number in range(checks.MOST_CLASSES)], 1_000_000)
     many = [f"class {number}" for number in range(checks.MOST_CLASSES + 1)]
+    with pytest.raises(StoreError, match="Expected at most 40 findings, .*; received 41. Ingest fewer with"):
+        checks.check_rows(many[: checks.MOST_FINDINGS + 1], 100, "findings")
     for classes, rows, said in (
         (many, 100, "Expected at most 80 classes"),
         (["A", "B" * 201], 100, "Expected names of classes"),

@@ -91,6 +91,7 @@ def predict(
             running=running,
             prepare=elsewhere() is None,
         )
+        predictor.stated(prevalence)  # refused before a file is read
         about, tally = About.of(predictor, prevalence, by), predictions.Tally()
         overlays = _overlays(predictor, explain, explain_by, explain_seconds, shows_text=show_text)
         named, passed_over = paths(files)

@@ -37,7 +37,7 @@ _SIGNATURE = "signature.ed25519"  # the only member that may be missing
 _LIMITS = {
     _MANIFEST: 1 << 20,
     _NETWORK: check.MOST_BYTES,
-    _METRICS: 1 << 21,
+    _METRICS: 1 << 22,
     _RECIPE: 1 << 20,
     _IMAGES: 1 << 24,
     _LOGITS: 1 << 20,

@@ -18,7 +18,9 @@ from plainfilm.results.metrics import RunMetrics
 
 D = TypeVar("D", bound=Document)
 _DEEPEST = 32
-MOST = 50_000  # values in metrics, and in a manifest with sites of findings; each becomes an object many times its size
+MOST = (
+    150_000  # values in metrics, and in a manifest with sites of findings; each becomes an object many times its size
+)
 _LARGEST = 1 << 63
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"

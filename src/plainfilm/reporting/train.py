@@ -228,7 +228,7 @@ def _report(run: Finished, started: float) -> Report:
         images_per_second=len(store) / seconds if seconds else None,
         recipe=trained.recipe.to_toml(),
         hardware=environment.hardware(processors()),
-        repeat=_repeat(run, found.whole, run.store.shown),
+        repeat=_repeat(run, found.whole, run.store.path.name),
     )
 
 

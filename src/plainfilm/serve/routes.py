@@ -144,7 +144,7 @@ class _Routes:
         service, room = self._service, self._room(request)
         form = await _form(request, service, room)
         by = _by(form, served)
-        prevalence = _prevalence(form)
+        prevalence = _prevalence(form, served)
         about = _stated(served, prevalence, by)
         turn = service.turns.turn(room.client, is_light=all(is_light(file.data) for file in form.files))
         answers = await _within(service, request, turn, _judged(service.judge, served, form.files, turn, prevalence))
@@ -168,7 +168,7 @@ class _Routes:
         form = await _form(request, service, room)
         if len(form.files) != 1:
             raise Refused(400, "one-file", f"Expected one file; received {len(form.files)}. Send them one by one.")
-        prevalence = _prevalence(form)
+        prevalence = _prevalence(form, served)
         turn = service.turns.turn(room.client, is_light=False)
         asked = _explained(service.turns, served.examiner, form.files[0], turn, prevalence)
         found, picture, heat = await _within(service, request, turn, asyncio.wrap_future(asked))
@@ -331,8 +331,6 @@ async def _within(service: RestService, request: Request, turn: Turn, work: Awai
         if gone.done():
             raise Refused(400, "gone", "Expected to be waited for; the connection ended before.")
         raise http_errors.late(service.answer_s) if turn.begun else Full("turns")
-    except UsageError as error:
-        raise Refused(400, "prevalence", str(error)) from error
     finally:
         task.cancel()
         gone.cancel()
@@ -359,7 +357,8 @@ def _by(form: Form, served: Served) -> By | None:
     return found
 
 
-def _prevalence(form: Form) -> Prevalence | None:
+def _prevalence(form: Form, served: Served) -> Prevalence | None:
+    """Give the prevalence that is stated, which the model that answers can mean."""
     if unknown := form.fields.keys() - {"prevalence"}:
         raise Refused(
             400,
@@ -368,13 +367,17 @@ def _prevalence(form: Form) -> Prevalence | None:
         )
     text = form.fields.get("prevalence", "").strip()
     try:
-        return prevalence_of(text) if text else None
+        stated = prevalence_of(text) if text else None
+        served.predictor.stated(stated)
+    except UsageError as error:
+        raise Refused(400, "prevalence", str(error)) from error
     except ValueError:
         raise Refused(
             400,
             "prevalence",
             "Expected a prevalence between 0 and 1, or of findings NAME=SHARE with commas between, each once; received another text. Leave it out, or write 0.05.",
         ) from None
+    return stated
 
 
 async def _told(

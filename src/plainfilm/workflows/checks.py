@@ -20,6 +20,7 @@ from plainfilm.results.manifest import MOST_LETTERS, Preprocessing
 from plainfilm.results.task import Task
 
 LEAST_SIDE = 256  # px, that a store keeps unless it is told otherwise
+MOST_FINDINGS = 40  # each has metrics and probes of its own
 MOST_CLASSES = 80  # metrics of more, by subgroup too, are more values than `manifest.MOST`
 _OF_WEIGHTS = 0.7  # of a file of weights is the network at least; the rest may be its classifier
 _OURS = ("metrics.json", "comparison.json", "audit.json", "relabel.json")
@@ -167,20 +168,21 @@ def check_networks(members: Sequence[Recipe], image_size: int, *, folds: int = 0
         )
 
 
-def check_rows(classes: Sequence[str], rows: int) -> None:
+def check_rows(classes: Sequence[str], rows: int, task: Task = "classes") -> None:
     """Find out before a training whether a bundle can hold what is told of its data.
 
     Raises
     ------
     StoreError
-        There are too many classes or radiographs, or a class whose name cannot be shown.
+        There are too many classes, findings or radiographs, or a class whose name cannot be shown.
     """
     from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
     from plainfilm.model.bundle import SEEN_BYTES
 
-    if len(classes) > MOST_CLASSES:
+    most = MOST_CLASSES if task == "classes" else MOST_FINDINGS
+    if len(classes) > most:
         raise StoreError(
-            f"Expected at most {MOST_CLASSES} classes, whose metrics a bundle can hold; received {len(classes):,}. Ingest fewer with --classes."
+            f"Expected at most {most} {task}, whose metrics a bundle can hold; received {len(classes):,}. Ingest fewer with --classes."
         )
     unfit = [name for name in classes if not name.isprintable() or not 0 < len(name) <= MOST_LETTERS]
     if unfit:

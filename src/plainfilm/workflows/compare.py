@@ -123,6 +123,7 @@ def plan(options: CompareOptions) -> Plan | RunsPlan:
             checks.check_networks(recipes.members(own[0]), image_size)
 
     def check_rows(rows: Store | Rows) -> None:
+        checks.check_rows(rows.classes, len(rows.labels), rows.task)
         checks.check_task(rows.task, rows.classes, options.task)
         positive = checks.positive_class(rows.classes, options.positive, task=rows.task)
         checks.check_three_answers([own[0] for own in chosen], positive, rows.task)

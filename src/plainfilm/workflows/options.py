@@ -649,7 +649,7 @@ class DemoOptions:
     out
         The folder to make; it gets radiographs/, demo.h5 and run/.
     images
-        How many radiographs to make, at least 60.
+        How many radiographs to make; fewer than 60 may be too few to train on.
     seed
         Random seed of the radiographs, the split and the training.
     shortcut

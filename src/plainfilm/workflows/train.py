@@ -92,7 +92,7 @@ def plan(options: TrainOptions) -> Plan:
     count = options.folds if isinstance(options.folds, int) else 0
 
     def check_rows(rows: Store | Rows) -> None:
-        checks.check_rows(rows.classes, len(rows.labels))
+        checks.check_rows(rows.classes, len(rows.labels), rows.task)
         checks.check_task(rows.task, rows.classes, options.task)
         positive = checks.positive_class(rows.classes, options.positive, task=rows.task)
         checks.check_three_answers([recipe], positive, rows.task)
