@@ -8,11 +8,11 @@ const KINDS = { none: "clear", caution: "caution", warning: "warning" };
 
 const FEW = 4; // of the newest, in the list of all projects
 
-/** What an accuracy is, and what it is worth: never the one without the other. */
+/** What an accuracy is, and what it is worth: never the one without the other; of an audit the verdict alone. */
 export function standing(made) {
-  if (!made.accuracy) return small(t(`kind.${made.kind}`));
-  const { value, low, high } = made.accuracy;
   const verdicts = made.verdict ? [chipped(made.verdict, made.severity)] : [];
+  if (!made.accuracy) return verdicts.length ? make("p", { class: "standing" }, ...verdicts) : null;
+  const { value, low, high } = made.accuracy;
   if (made.level && made.level !== "none" && made.level !== made.severity) verdicts.push(chipped(made.level, made.level));
   const isKnown = typeof low === "number" && typeof high === "number";
   const interval = isKnown ? t("run.interval", { low: number(100 * low, 1), high: percent(high) }) : "";
@@ -40,7 +40,7 @@ function runRow(project, made) {
     "li",
     { class: "made" },
     make("div", {}, link(name(made.name), openOf(project, made), { class: "made-name" }), small(facts(made))),
-    made.accuracy ? standing(made) : null,
+    standing(made),
   );
 }
 
