@@ -382,7 +382,7 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
         (["weights", "steal"], "steal"),
         (["info"], "PATH|path"),
         (["info", "nothing"], "does not exist"),
-        (["demo", "--images", "3"], "at least 4"),
+        (["demo", "--images", "5"], "--images from 6 to"),
         (["demo", "--seed", "-1"], "--seed from 0 to"),
     ],
 )

@@ -8,11 +8,13 @@ from plainfilm.data.files import followed
 from plainfilm.errors import telling
 from plainfilm.model.cpus import processors
 from plainfilm.results.metrics import RunMetrics
-from plainfilm.workflows.checks import check_can_train, check_out, check_seed
+from plainfilm.workflows.checks import check_can_train, check_out, check_range, check_seed
 from plainfilm.workflows.ingest import check_new, ingest
 from plainfilm.workflows.options import DemoOptions
 from plainfilm.workflows.train import train
 from plainfilm.workflows.verb import Run, verb
+
+_FEWEST, _MOST = 6, 1_000_000  # radiographs: a patient of each of two classes in each part of the split
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,11 @@ def plan(options: DemoOptions) -> Plan:
     Raises
     ------
     PlainfilmError
-        What trains is not installed, the folder cannot be made, or the seed is out of its range.
+        What trains is not installed, the folder cannot be made, or the seed or the number of radiographs is out of its range.
     """
     check_can_train()
     check_seed(options.seed)
+    check_range("--images", options.images, _FEWEST, _MOST)
     claims.check_free(followed(options.out))
     check_out(followed(options.out) / "run", overwrite=options.overwrite)
     check_new(followed(options.out) / "demo.h5", overwrite=options.overwrite)
