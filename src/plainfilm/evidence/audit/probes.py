@@ -133,7 +133,7 @@ def _with_objects(store: Store, sample: Sample, objects: FloatArray) -> Strip | 
 def _unprobed(store: Store, reason: str) -> Probed:
     return Probed(
         probes=(),
-        not_run=(NotRun(check="probes", reason=reason),),
+        not_run=(NotRun(check="Probes", reason=reason),),
         features=np.empty((0, 0), np.float32),
         scores=np.empty((0, 0)),
         found=float("nan"),
