@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from plainfilm.data.files import scratch
 from plainfilm.errors import CatalogError, Problem
 from plainfilm.reasons import reason_of
+from plainfilm.results.pages import PAGES
 
 if TYPE_CHECKING:
     from plainfilm.data.places.archive_members import Archive
@@ -20,10 +21,7 @@ _SYSTEM_FOLDERS = {
 }
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "dicomdir", "ehthumbs.db", "icon\r"}
 _MARKS = (".", "$", "@", "#", "~$")  # hidden; the dust-bins, thumbnails and snapshots of Windows and of network drives
-_WRITTEN = {
-    "metrics.json": "report.html",
-    **{f"{name}.json": f"{name}.html" for name in ("audit", "comparison", "relabel", "tuning")},
-}
+_WRITTEN = frozenset(name for names in PAGES.values() for name in names)
 
 MAX_TEXT_BYTES = 100_000_000
 Read = Callable[[], bytes]
@@ -72,7 +70,7 @@ def is_system_file(name: str) -> bool:
 
 def is_written(has: Callable[[str], bool]) -> bool:
     """Whether a folder that `has` files of some names is one that a command of plainfilm wrote."""
-    return any(has(page) and has(told) for told, page in _WRITTEN.items())
+    return any(has(told) and has(page) for told, page in PAGES.values())
 
 
 def _written(name: str) -> Problem:
@@ -271,7 +269,7 @@ def _written_in(names: Iterable[str]) -> list[str]:
     held: dict[str, set[str]] = {}
     for name in names:
         folder, _, bare = name.rpartition("/")
-        if folder and (bare in _WRITTEN or bare in _WRITTEN.values()):
+        if folder and bare in _WRITTEN:
             held.setdefault(folder, set()).add(bare)
     own = [folder for folder in sorted(held) if is_written(held[folder].__contains__)]
     return [folder for folder in own if not any(folder.startswith(f"{other}/") for other in own)]
