@@ -46,7 +46,7 @@ def reference():
 def predictor(reference):
     decision = SimpleNamespace(positive="COVID", threshold=0.5, thresholds=(), task="classes")
     bundle = SimpleNamespace(classifier=SimpleNamespace(decision=decision), metrics=SimpleNamespace(audit=SimpleNamespace(verdict="possible")), manifest=SimpleNamespace(drift=reference))  # fmt: skip
-    return SimpleNamespace(bundle=bundle, classes_=("COVID", "NORMAL"), watch=None)
+    return SimpleNamespace(bundle=bundle, classes_=("COVID", "NORMAL"), site=None, watch=None)
 
 
 def told(watch):
