@@ -288,7 +288,7 @@ def test_an_onnx_file_that_never_ends_is_refused_before_the_training(folder, tmp
     monkeypatch.setattr(keras_backend, "load", lambda **_: pytest.fail("the training began"))
     file, options = (
         endless_loop(tmp_path / "mine.onnx"),
-        {"recipes": ["default", "default"]} if verb == "compare" else {},
+        {"recipes": ["default", "hidden-layer"]} if verb == "compare" else {},
     )
     settings = {"backbone.name": str(file), "backbone.scaling": "0..1", "backbone.input_size": OWN_SIDE}
     with pytest.raises(WeightsError, match=r"^Expected[^\n]*a graph inside a node[^\n]*$"):
