@@ -103,7 +103,7 @@ def test_ten_images_cannot_be_examined_and_nothing_counts_as_passed(tmp_path):
     with _store(tmp_path, "border", n=24) as store:
         found = audit(store, Coarse()).result
     assert not found.probes
-    assert "probes" in {each.check for each in found.not_run}
+    assert "Probes" in {each.check for each in found.not_run}
     assert "Nothing could be examined" in found.sentence
 
 
