@@ -19,6 +19,15 @@ def expit(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(0.5 * (1 + np.tanh(log_odds / 2)))
 
 
+def moved(value: float, before: float, after: float) -> float:
+    """Move a probability from one prevalence to another, by Bayes' rule on the odds; all from 0 to 1.
+
+    Saerens, Latinne & Decaestecker, Neural Computation 2002.
+    """
+    odds = (after / (1 - after)) / (before / (1 - before))
+    return value * odds / (value * odds + 1 - value)
+
+
 class Scaling(NamedTuple):
     """Slopes > 0 and intercepts, each float64 (outputs), that turn a network's logits into calibrated log odds."""
 

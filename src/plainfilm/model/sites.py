@@ -10,6 +10,7 @@ from plainfilm.data.spelling import listed
 from plainfilm.errors import UsageError
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.model.scaling import moved
 from plainfilm.results.drift import DriftReference
 from plainfilm.results.manifest import MOST_SITES, Combining, Site
 
@@ -159,10 +160,7 @@ def _combining(how: Combining, own: Decision, site: Site, share: float) -> Combi
 
 def _shared(patients: float, films: float, there: float) -> float:
     """Give the share of patients where the odds of a film change from one share to another; 0 and 1 say nothing, and stay."""
-    if not (0 < patients < 1 and 0 < films < 1):
-        return patients
-    odds = patients / (1 - patients) * (there / (1 - there)) / (films / (1 - films))
-    return odds / (1 + odds)
+    return moved(patients, films, there) if 0 < patients < 1 and 0 < films < 1 else patients
 
 
 def kept(bundle: Bundle, name: str, site: Known) -> Bundle:

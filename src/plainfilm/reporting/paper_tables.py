@@ -122,10 +122,8 @@ def of_search(folder: Path, found: Search, trials: Sequence[TrialResult]) -> Non
 
 def of_comparison(folder: Path, found: Comparison) -> None:
     """Write every metric of each recipe or run, and what sets each two apart."""
-    names, over = (
-        list(found.recipes[0].metrics),
-        ", over all pairs of a radiograph and a finding" if found.findings else "",
-    )
+    names = list(found.recipes[0].metrics)
+    over = ", over all pairs of a radiograph and a finding" if found.findings else ""
     write(folder, "recipes", f"Performance with 95 % intervals over patients{over}", ["Recipe", *(LABELS.get(name, name) for name in names)],
           [[each.recipe, *(each.metrics[name] for name in names)] for each in found.recipes if each.metrics])  # fmt: skip
     write(folder, "differences", f"Differences, the first less the second, on the same patients{over}; p corrected after Holm",

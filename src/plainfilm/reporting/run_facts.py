@@ -107,3 +107,10 @@ def estimate(name: str, metric: Estimate) -> str:
 def count_of(number_: int, one: str, many: str = "") -> str:
     """Write "1 image", "1,204 images"."""
     return f"{number_:,} {one if number_ == 1 else many or one + 's'}"
+
+
+def leaking(leaks: int, where: str = "") -> str:
+    """Say how many images stand in two parts of the split by their patient or a copy; `where` stands behind their number."""
+    return (
+        f"{count_of(leaks, 'image')}{where} {'shares' if leaks == 1 else 'share'} a patient or a copy with another part"
+    )

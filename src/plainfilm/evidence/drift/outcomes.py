@@ -117,9 +117,7 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
         An outcome that is no class, or no finding, of the bundle.
     """
     classes, every = list(own.start.classes), list(own.answered.values())
-    pairs = [
-        (answer, known) for answer in every if answer.scores and own.fits(answer) and (known := outcomes.of(answer))
-    ]
+    pairs = [(answer, known) for answer in every if answer.scores and (known := outcomes.of(answer))]
     if not pairs or not classes:
         return None
     answered = [(answer, known) for answer, known in pairs if answer.level != "refused"]

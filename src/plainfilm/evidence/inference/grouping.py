@@ -14,10 +14,10 @@ from plainfilm.arguments import By, Prevalence
 from plainfilm.data import decoder_pool
 from plainfilm.data.spelling import plain_id
 from plainfilm.errors import UsageError
-from plainfilm.evidence.inference.predictor import Predictor, called_of, moved
+from plainfilm.evidence.inference.predictor import Predictor, called_of
 from plainfilm.evidence.outliers.judging import LATERAL
 from plainfilm.model import combining
-from plainfilm.model.scaling import logit
+from plainfilm.model.scaling import logit, moved
 from plainfilm.results.manifest import Combining
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
 

@@ -34,7 +34,7 @@ from plainfilm.model import devices, sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
-from plainfilm.model.scaling import logit
+from plainfilm.model.scaling import logit, moved
 from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
@@ -695,15 +695,6 @@ def _prevalences(bundle: Bundle) -> dict[str, float]:
     fitted = {name for name, own in told.items() if own.recalibrated}
     known = [name for name in bundle.classifier.classes_ if bundle.metrics.is_calibrated or name in fitted]
     return {name: shares[name] for name in known if 0 < shares[name] < 1}
-
-
-def moved(value: float, before: float, after: float) -> float:
-    """Move a probability from one prevalence to another, by Bayes' rule on the odds; all from 0 to 1.
-
-    Saerens, Latinne & Decaestecker, Neural Computation 2002.
-    """
-    odds = (after / (1 - after)) / (before / (1 - before))
-    return value * odds / (value * odds + 1 - value)
 
 
 def opened(

@@ -2,7 +2,7 @@
 
 from plainfilm.reporting.checklists.item import ItemAnswer
 from plainfilm.reporting.formatting import isolated
-from plainfilm.reporting.run_facts import PARTS, Known, count_of
+from plainfilm.reporting.run_facts import PARTS, Known, count_of, leaking
 from plainfilm.reporting.view_model import Counts
 
 OPEN = ItemAnswer("open")
@@ -83,7 +83,7 @@ def partitions(known: Known) -> ItemAnswer:
 def disjoint(known: Known) -> ItemAnswer:
     """At which level the parts are disjoint: patient, or image with its duplicates."""
     if leaks := known.card.duplicates.leaks:
-        text = f"Not disjoint: {count_of(leaks, 'image')} of the given split {'shares' if leaks == 1 else 'share'} a patient or a copy with another part."
+        text = f"Not disjoint: {leaking(leaks, ' of the given split')}."
         return ItemAnswer("partly", text, "data", "Why the parts overlap, or a new run on a split without leaks.")
     if known.patients_known:
         return ItemAnswer(

@@ -7,7 +7,7 @@ from plainfilm.reporting.checklists import data_answers, model_answers
 from plainfilm.reporting.formatting import LABELS, count, date, decimal, percent, seconds
 from plainfilm.reporting.model_card.markdown import bullets, fenced, name, table, text
 from plainfilm.reporting.model_card.results_sections import NOT_RECORDED
-from plainfilm.reporting.run_facts import Known, class_weight, count_of, estimate
+from plainfilm.reporting.run_facts import Known, class_weight, count_of, estimate, leaking
 from plainfilm.reporting.tables.three_answers import PARTS
 from plainfilm.reporting.view_model import Counts
 from plainfilm.results.manifest import WeightsOrigin
@@ -216,8 +216,7 @@ def limits(known: Known) -> str:
         "It was not tested on data from elsewhere.": True,
         "Only one source is known, so nothing tells the disease from the hospital.": len(known.sources) == 1,
         "Patients are not known for all images, so one may stand in two parts.": not known.patients_known,
-        f"The given split leaks: {count_of(leaks, 'image')} {'shares' if leaks == 1 else 'share'} a patient or a copy with another part.": leaks
-        > 0,
+        f"The given split leaks: {leaking(leaks)}.": leaks > 0,
         f"The test set was opened {openings} times; choices may have come to fit it.": openings > 1,
         "Performance of subgroups is not known.": not known.subgroups,
         "The labels are taken as they came with the data; nobody read the images again.": not known.card.corrected,

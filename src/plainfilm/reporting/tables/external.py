@@ -116,7 +116,7 @@ def moved(each: Mapping[str, Recalibration]) -> list[MovedRow]:
             pairs=fits(own.before, own.after),
         )
         for name, own in each.items()
-        if own.before and own.after and own.threshold is not None
+        if own.before and own.after
     ]
 
 

@@ -33,13 +33,13 @@ class Peer:
         """
         name, sign, address = text.partition("=")
         if not sign:
-            raise UsageError(f"{_EXPECTED}; received {text!r}. Write for example --peer PACS=127.0.0.1:4242")
+            raise _unlike(text)
         checked_title(name, what="--peer NAME")
         if address.startswith(("http://", "https://")):
             return cls(name=name, url=_checked_url(address, text))
         match = _ADDRESS.fullmatch(address.removeprefix(_TLS))
         if match is None or not 0 < int(match["port"]) < 65536:
-            raise UsageError(f"{_EXPECTED}; received {text!r}. Write for example --peer PACS=127.0.0.1:4242")
+            raise _unlike(text)
         host, is_secured = match["v6"] or match["host"], address.startswith(_TLS)
         return cls(name=name, host=host, port=int(match["port"]), is_secured=is_secured)
 
@@ -77,6 +77,10 @@ def checked_title(title: str, *, what: str) -> str:
     return title
 
 
+def _unlike(text: str) -> UsageError:
+    return UsageError(f"{_EXPECTED}; received {text!r}. Write for example --peer PACS=127.0.0.1:4242")
+
+
 def _checked_url(address: str, text: str) -> str:
     try:
         parts = urlsplit(address)
@@ -84,5 +88,5 @@ def _checked_url(address: str, text: str) -> str:
     except ValueError:
         is_sound = False
     if not is_sound or not address.isascii() or not address.isprintable() or " " in address:
-        raise UsageError(f"{_EXPECTED}; received {text!r}. Write for example --peer PACS=127.0.0.1:4242")
+        raise _unlike(text)
     return address.rstrip("/")
